@@ -1,0 +1,1 @@
+"""RAGents: agentic RAG as a typed gRPC service."""

@@ -1,0 +1,24 @@
+"""One piece of a document's text, as ingestion cuts it and as the index stores it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document version's extracted text, with where it stands in it.
+
+    `text` is what is embedded, indexed and shown; it equals the extracted text's UTF-8 bytes
+    `start` to `end` (half open). `first_page` and `last_page` count from 1, 0 where the format has
+    no pages; `first_line` counts from 1, 0 where lines mean nothing (pdf, docx, …). `heading` is
+    the path of headings above it, joined by " > ", or empty. `sentences` are half-open spans of
+    *characters* within `text`, in order and without overlap.
+    """
+
+    text: str
+    start: int
+    end: int
+    first_page: int = 0
+    last_page: int = 0
+    first_line: int = 0
+    heading: str = ""
+    sentences: tuple[tuple[int, int], ...] = ()

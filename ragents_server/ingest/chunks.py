@@ -1,0 +1,230 @@
+"""Cuts a loaded document into chunks at its own borders: headings, then paragraphs, lines, sentences, words."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ragents_server.index.chunk import Chunk
+from ragents_server.ingest.loaded import Block, Loaded
+from ragents_server.ingest.sentences import sentences
+
+CountTokens = Callable[[str], int]
+
+_SPECIALS = 2  # the model frames every passage with two tokens of its own
+_HEADING, _BLOCK, _LINE, _SENTENCE, _WORD, _NEVER = 5, 4, 3, 2, 1, 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a chunk may be: characters, characters repeated from the one before, tokens with the specials."""
+
+    size: int = 1000
+    overlap: int = 200
+    max_tokens: int = 256
+
+    def __post_init__(self) -> None:
+        if self.size < 8 or not 0 <= self.overlap <= self.size // 2 or self.max_tokens < 8:
+            raise ValueError("size and max_tokens must be at least 8, overlap between 0 and half of size")
+
+    @property
+    def least(self) -> int:
+        """A chunk shorter than this goes on past a paragraph or a heading."""
+        return self.size // 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What is never cut: a sentence, a heading, a row, or a piece of one that is too large."""
+
+    start: int
+    end: int
+    border: int  # how good a place for a cut lies before it
+    tokens: int
+    sentence: int
+    page: int
+    heading: str
+    titles: bool  # is itself a heading
+
+
+def chunks(loaded: Loaded, limits: Limits, count_tokens: CountTokens) -> list[Chunk]:
+    """All text that is not blank, in chunks within `limits` whose spans are exact."""
+    counter = _Counter(count_tokens)
+    units = list(_units(loaded, limits, counter))
+    place = _Place(loaded)
+    found = []
+    first = 0
+    while first < len(units):
+        last = _last(units, first, limits, counter, loaded.text)
+        found.append(place.chunk(units[first:last]))
+        first = last if last == len(units) else _resume(units, first, last, limits)
+    return found
+
+
+class _Counter:
+    """Counts a text's own tokens, whether or not the counter adds the specials."""
+
+    def __init__(self, count: CountTokens) -> None:
+        self._count = count
+        self._empty = count("")
+
+    def __call__(self, text: str) -> int:
+        return self._count(text) - self._empty
+
+
+def _units(loaded: Loaded, limits: Limits, counter: _Counter) -> Iterator[_Unit]:
+    """The document as units, each with the border before it and the path of headings above it."""
+    text, path, sentence, end = loaded.text, list[tuple[int, str]](), 0, 0
+    after_heading = False
+    for block in _covering(loaded):
+        titles = block.kind == "heading"
+        if titles:
+            path = [*(above for above in path if above[0] < block.level), (block.level, _title(text, block))]
+        heading = " > ".join(title for _, title in path)
+        border = _HEADING if titles else _BLOCK
+        for start, stop in _sentences(text, block):
+            for at, until, tokens in _pieces(text, start, stop, limits, counter):
+                yield _Unit(
+                    at, until, _NEVER if after_heading else border, tokens, sentence, block.page, heading, titles
+                )
+                after_heading, border = False, _WORD
+            sentence, end = sentence + 1, stop
+            border = _LINE if "\n" in text[end : end + 2] else _SENTENCE
+        after_heading = titles
+
+
+def _title(text: str, block: Block) -> str:
+    return " ".join(text[block.start : block.end].strip(" #=\n").split())[:200]
+
+
+def _covering(loaded: Loaded) -> Iterator[Block]:
+    """The loader's blocks, and paragraphs for any text that it left between them."""
+    at, page = 0, 0
+    for block in loaded.blocks:
+        if loaded.text[at : block.start].strip():
+            yield Block(at, block.start, page=page or block.page)
+        yield block
+        at, page = block.end, block.page
+    if loaded.text[at:].strip():
+        yield Block(at, len(loaded.text), page=page)
+
+
+def _sentences(text: str, block: Block) -> Iterator[tuple[int, int]]:
+    piece = text[block.start : block.end]
+    if block.kind in ("paragraph", "item"):
+        for start, end in sentences(piece):
+            yield block.start + start, block.start + end
+        return
+    at = block.start
+    for line in piece.splitlines(keepends=True):
+        if line.strip():
+            yield at + len(line) - len(line.lstrip()), at + len(line.rstrip())
+        at += len(line)
+
+
+def _pieces(text: str, start: int, end: int, limits: Limits, counter: _Counter) -> Iterator[tuple[int, int, int]]:
+    """The span itself with its tokens, or pieces of it at words where it is too large for one chunk."""
+    if end - start <= limits.size:
+        tokens = counter(text[start:end])
+        if tokens <= limits.max_tokens - _SPECIALS or end - start == 1:
+            yield start, end, tokens
+            return
+    left, right = _halves(text, start, end)
+    yield from _pieces(text, start, left, limits, counter)
+    yield from _pieces(text, right, end, limits, counter)
+
+
+def _halves(text: str, start: int, end: int) -> tuple[int, int]:
+    """Where the left half ends and the right one begins: at the white space nearest before the middle, if any."""
+    middle = start + (end - start) // 2
+    at = middle
+    floor = max(start, middle - 200)
+    while at > floor and not text[at].isspace():
+        at -= 1
+    if at == floor:
+        return middle, middle
+    return start + len(text[start:at].rstrip()), at + 1 + _blanks(text, at + 1, end)
+
+
+def _blanks(text: str, start: int, end: int) -> int:
+    return len(text[start:end]) - len(text[start:end].lstrip())
+
+
+def _last(units: list[_Unit], first: int, limits: Limits, counter: _Counter, text: str) -> int:
+    """The index after the chunk's last unit: the best border in its second half, or all that fits."""
+    fits = _fitting(units, first, limits)
+    while fits > first + 1 and counter(text[units[first].start : units[fits - 1].end]) > limits.max_tokens - _SPECIALS:
+        fits -= 1
+    best, rank = fits, _NEVER
+    for index in range(first + 1, fits + 1):
+        if index == len(units):
+            return index
+        if units[index - 1].end - units[first].start >= limits.least and units[index].border >= rank:
+            best, rank = index, units[index].border
+            if rank == _HEADING:
+                return best
+    return best
+
+
+def _fitting(units: list[_Unit], first: int, limits: Limits) -> int:
+    tokens, index = 0, first
+    while index < len(units) and units[index].end - units[first].start <= limits.size:
+        tokens += units[index].tokens
+        if tokens > limits.max_tokens - _SPECIALS:
+            break
+        index += 1
+    return max(index, first + 1)
+
+
+def _resume(units: list[_Unit], first: int, last: int, limits: Limits) -> int:
+    """Where the next chunk begins: at most `overlap` characters back, never across a heading, with room to go on."""
+    begin = last
+    while (
+        begin - 1 > first
+        and units[begin].border != _HEADING
+        and units[last].start - units[begin - 1].start <= limits.overlap
+    ):
+        begin -= 1
+    while _fitting(units, begin, limits) <= last and begin < last:
+        begin += 1
+    return begin
+
+
+class _Place:
+    """Finds bytes and lines of positions in the text, walking from the last one asked for."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._text = loaded.text
+        self._lined = loaded.lined
+        self._at, self._byte, self._line = 0, 0, 1
+
+    def chunk(self, units: list[_Unit]) -> Chunk:
+        first, last = units[0], units[-1]
+        start, line = self._locate(first.start)
+        text = self._text[first.start : last.end]
+        body = next((unit for unit in units if not unit.titles), last)
+        return Chunk(
+            text=text,
+            start=start,
+            end=start + len(text.encode()),
+            first_page=first.page,
+            last_page=last.page,
+            first_line=line if self._lined else 0,
+            heading=body.heading,
+            sentences=_spans(units),
+        )
+
+    def _locate(self, at: int) -> tuple[int, int]:
+        sign = 1 if at >= self._at else -1
+        between = self._text[min(at, self._at) : max(at, self._at)]
+        self._at = at
+        self._byte += sign * len(between.encode())
+        self._line += sign * between.count("\n")
+        return self._byte, self._line
+
+
+def _spans(units: list[_Unit]) -> tuple[tuple[int, int], ...]:
+    """The sentences within the chunk; pieces of one sentence are one span."""
+    spans: dict[int, tuple[int, int]] = {}
+    for unit in units:
+        start = spans.get(unit.sentence, (unit.start, 0))[0]
+        spans[unit.sentence] = (start, unit.end)
+    return tuple((start - units[0].start, end - units[0].start) for start, end in spans.values())
