@@ -1,5 +1,209 @@
-"""Every failure: an exception with its status code, its reason in the contract, and what the caller should do."""
+"""Every failure: an exception with its status code, its reason in the contract, and what the caller should do.
+
+    RagentsError
+    ├── InvalidRequest          INVALID_ARGUMENT      a field is wrong; names it
+    │   ├── RequestIdReused     INVALID_ARGUMENT
+    │   └── DocumentRefused     INVALID_ARGUMENT      one document of an upload, with a DOCUMENT_* reason
+    ├── Unauthenticated         UNAUTHENTICATED
+    ├── PermissionDenied        PERMISSION_DENIED
+    ├── NotFound                NOT_FOUND
+    ├── RateLimited             RESOURCE_EXHAUSTED    with the exact wait and the limit
+    ├── Overloaded              RESOURCE_EXHAUSTED
+    ├── MessageTooLarge         RESOURCE_EXHAUSTED
+    ├── DeadlineTooShort        DEADLINE_EXCEEDED
+    ├── Cancelled               CANCELLED
+    ├── StateUnavailable        UNAVAILABLE
+    ├── ModelUnavailable        UNAVAILABLE
+    │   └── ModelQuota          UNAVAILABLE           with the model's own Retry-After
+    ├── Draining                UNAVAILABLE
+    ├── ContextTooLong          FAILED_PRECONDITION
+    ├── ModelMismatch           FAILED_PRECONDITION
+    ├── Unimplemented           UNIMPLEMENTED
+    └── InternalError           INTERNAL              an incident id, nothing else
+    ConfigurationError          exit status 78        the server cannot start as configured
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import grpc
+
+from ragents_client.v1 import error_reason_pb2 as reasons
+from ragents_client.v1.error_reason_pb2 import ErrorReason
 
 
 class ConfigurationError(Exception):
     """The server cannot start as configured; the text is one line that says what to change. Exit status 78."""
+
+
+class RagentsError(Exception):
+    """A failure as the caller sees it: `message` says what is wrong, `advice` what to do about it."""
+
+    code: ClassVar[grpc.StatusCode]
+    reason: ErrorReason.ValueType
+    advice: str
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after  # seconds
+
+
+class InvalidRequest(RagentsError):
+    """A field is malformed, too long or out of range."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = reasons.ERROR_REASON_INVALID_REQUEST
+    advice = "Correct the field and send the call again."
+
+    def __init__(self, message: str, *, violations: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.violations = dict(violations or {})  # field path -> what is wrong with it
+
+
+class RequestIdReused(InvalidRequest):
+    """The request_id names another request."""
+
+    reason = reasons.ERROR_REASON_REQUEST_ID_REUSED
+    advice = "Use a fresh request_id for a new request."
+
+
+class DocumentRefused(InvalidRequest):
+    """One document of an upload was refused; the others go on."""
+
+    advice = "Mend the document and put it again."
+
+    def __init__(self, reason: ErrorReason.ValueType, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Unauthenticated(RagentsError):
+    """No credential, or one that is not known."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    reason = reasons.ERROR_REASON_UNAUTHENTICATED
+    advice = "Send the metadata `authorization: Bearer <key>` with a key this server knows."
+
+
+class PermissionDenied(RagentsError):
+    """The credential does not allow the call."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    reason = reasons.ERROR_REASON_PERMISSION_DENIED
+    advice = "Ask the owner of the credential for what is missing."
+
+
+class NotFound(RagentsError):
+    """No such thing, or somebody else's: the two are byte-identical, so the text names no id."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = reasons.ERROR_REASON_NOT_FOUND
+    advice = "Check the id or name; list what there is."
+
+
+class RateLimited(RagentsError):
+    """A bucket is empty."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = reasons.ERROR_REASON_RATE_LIMITED
+    advice = "Send the call again after the wait."
+
+    def __init__(self, message: str, *, retry_after: float, limit: str) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.limit = limit
+
+
+class Overloaded(RagentsError):
+    """A queue is full, or lower priorities are being shed."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = reasons.ERROR_REASON_OVERLOADED
+    advice = "Send the call again after the wait."
+
+
+class MessageTooLarge(RagentsError):
+    """A message is larger than accepted."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = reasons.ERROR_REASON_MESSAGE_TOO_LARGE
+    advice = "Send large documents in chunks."
+
+
+class DeadlineTooShort(RagentsError):
+    """The deadline passed, or what is left of it cannot suffice."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    reason = reasons.ERROR_REASON_DEADLINE_TOO_SHORT
+    advice = "Give the call more time."
+
+
+class Cancelled(RagentsError):
+    """The caller cancelled."""
+
+    code = grpc.StatusCode.CANCELLED
+    reason = reasons.ERROR_REASON_CANCELLED
+    advice = "Nothing to do: the call was cancelled."
+
+
+class StateUnavailable(RagentsError):
+    """The database is away, or the outcome of a write is unknown."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = reasons.ERROR_REASON_STATE_UNAVAILABLE
+    advice = "Send the same request again; a repeated put or delete does nothing twice."
+
+
+class ModelUnavailable(RagentsError):
+    """A model is down, failing or not understood."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = reasons.ERROR_REASON_MODEL_UNAVAILABLE
+    advice = "Send the call again later."
+
+
+class ModelQuota(ModelUnavailable):
+    """The model's own quota is spent."""
+
+    reason = reasons.ERROR_REASON_MODEL_QUOTA
+    advice = "Send the call again after the wait, or raise the quota with the model's provider."
+
+
+class Draining(RagentsError):
+    """This replica is shutting down."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = reasons.ERROR_REASON_DRAINING
+    advice = "Send the call again; another replica takes it."
+
+
+class ContextTooLong(RagentsError):
+    """The question with its passages is too large for the model."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = reasons.ERROR_REASON_CONTEXT_TOO_LONG
+    advice = "Shorten the question or its history, or lower top_k."
+
+
+class ModelMismatch(RagentsError):
+    """A collection was embedded by another model."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = reasons.ERROR_REASON_MODEL_MISMATCH
+    advice = "Run `ragents-server reindex COLLECTION`, or set RAGENTS_EMBEDDINGS back."
+
+
+class Unimplemented(RagentsError):
+    """This release does not serve the call."""
+
+    code = grpc.StatusCode.UNIMPLEMENTED
+    reason = reasons.ERROR_REASON_UNIMPLEMENTED
+    advice = "Upgrade the server, or leave the call out."
+
+
+class InternalError(RagentsError):
+    """A bug; the text carries an incident id and nothing else, the log has the rest under that id."""
+
+    code = grpc.StatusCode.INTERNAL
+    reason = reasons.ERROR_REASON_INTERNAL
+    advice = "Report it with the incident id."

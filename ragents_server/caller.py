@@ -1,0 +1,49 @@
+"""Who asks: the identity that keys all data."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+SCOPES = ("ask", "write", "act_for_users", "admin")
+PRIORITIES = ("LOW", "NORMAL", "HIGH", "CRITICAL")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One caller of one call.
+
+    Documents, collections and caches belong to `tenant`; threads and runs to tenant and `user`.
+    `collections` are the granted ones, empty for all of the tenant's. `priority` is the ceiling.
+    """
+
+    tenant: str
+    user: str
+    scopes: frozenset[str] = frozenset(SCOPES)
+    collections: frozenset[str] = frozenset()
+    priority: str = "CRITICAL"
+    quota: str = "default"
+
+    def may_use(self, collection: str) -> bool:
+        """Whether the collection is granted."""
+        return not self.collections or collection in self.collections
+
+
+LOCAL = Caller(tenant="local", user="local")
+
+_current: ContextVar[Caller] = ContextVar("caller", default=LOCAL)
+
+
+def current_caller() -> Caller:
+    """The caller of the RPC being served."""
+    return _current.get()
+
+
+@contextmanager
+def acting_for(caller: Caller) -> Iterator[Caller]:
+    """Makes `caller` the current one inside the block."""
+    token = _current.set(caller)
+    try:
+        yield caller
+    finally:
+        _current.reset(token)
