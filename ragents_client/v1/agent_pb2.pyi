@@ -4,7 +4,7 @@ isort:skip_file
 Agents, turns, runs and threads."""
 
 import builtins
-import collections.abc
+import collections.abc as _abc
 import google.protobuf.descriptor
 import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
@@ -120,9 +120,9 @@ class Agent(google.protobuf.message.Message):
         *,
         name: builtins.str = ...,
         description: builtins.str = ...,
-        capabilities: collections.abc.Iterable[builtins.str] | None = ...,
-        tools: collections.abc.Iterable[builtins.str] | None = ...,
-        steps: collections.abc.Iterable[builtins.str] | None = ...,
+        capabilities: _abc.Iterable[builtins.str] | None = ...,
+        tools: _abc.Iterable[builtins.str] | None = ...,
+        steps: _abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["capabilities", b"capabilities", "description", b"description", "name", b"name", "steps", b"steps", "tools", b"tools"]) -> None: ...
 
@@ -387,8 +387,8 @@ class Checkpoint(google.protobuf.message.Message):
         id: builtins.str = ...,
         parent_id: builtins.str = ...,
         step: builtins.int = ...,
-        next: collections.abc.Iterable[builtins.str] | None = ...,
-        exchanges: collections.abc.Iterable[ragents_client.v1.answer_pb2.Exchange] | None = ...,
+        next: _abc.Iterable[builtins.str] | None = ...,
+        exchanges: _abc.Iterable[ragents_client.v1.answer_pb2.Exchange] | None = ...,
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time"]) -> builtins.bool: ...
@@ -427,7 +427,7 @@ class Interrupt(google.protobuf.message.Message):
         id: builtins.str = ...,
         kind: global___InterruptKind.ValueType = ...,
         text: builtins.str = ...,
-        options: collections.abc.Iterable[builtins.str] | None = ...,
+        options: _abc.Iterable[builtins.str] | None = ...,
         tool_call: global___ToolCall | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["tool_call", b"tool_call"]) -> builtins.bool: ...

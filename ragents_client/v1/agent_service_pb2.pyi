@@ -4,7 +4,7 @@ isort:skip_file
 Run agents and keep their conversations."""
 
 import builtins
-import collections.abc
+import collections.abc as _abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
@@ -41,7 +41,7 @@ class ListAgentsResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        agents: collections.abc.Iterable[ragents_client.v1.agent_pb2.Agent] | None = ...,
+        agents: _abc.Iterable[ragents_client.v1.agent_pb2.Agent] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["agents", b"agents"]) -> None: ...
 
@@ -291,7 +291,7 @@ class ListThreadsResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        threads: collections.abc.Iterable[ragents_client.v1.agent_pb2.Thread] | None = ...,
+        threads: _abc.Iterable[ragents_client.v1.agent_pb2.Thread] | None = ...,
         next_page_token: builtins.str = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "threads", b"threads"]) -> None: ...
@@ -336,7 +336,7 @@ class GetThreadResponse(google.protobuf.message.Message):
         self,
         *,
         thread: ragents_client.v1.agent_pb2.Thread | None = ...,
-        exchanges: collections.abc.Iterable[ragents_client.v1.answer_pb2.Exchange] | None = ...,
+        exchanges: _abc.Iterable[ragents_client.v1.answer_pb2.Exchange] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["thread", b"thread"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["exchanges", b"exchanges", "thread", b"thread"]) -> None: ...
@@ -386,7 +386,7 @@ class GetThreadHistoryResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        checkpoints: collections.abc.Iterable[ragents_client.v1.agent_pb2.Checkpoint] | None = ...,
+        checkpoints: _abc.Iterable[ragents_client.v1.agent_pb2.Checkpoint] | None = ...,
         next_page_token: builtins.str = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["checkpoints", b"checkpoints", "next_page_token", b"next_page_token"]) -> None: ...

@@ -4,7 +4,7 @@ isort:skip_file
 Run agents and keep their conversations."""
 
 import abc
-import collections.abc
+import collections.abc as _abc
 import grpc
 import grpc.aio
 import ragents_client.v1.agent_service_pb2
@@ -12,7 +12,7 @@ import typing
 
 _T = typing.TypeVar("_T")
 
-class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=abc.ABCMeta): ...
 
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
@@ -164,7 +164,7 @@ class AgentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.agent_service_pb2.ListAgentsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.agent_service_pb2.ListAgentsResponse, collections.abc.Awaitable[ragents_client.v1.agent_service_pb2.ListAgentsResponse]]:
+    ) -> typing.Union[ragents_client.v1.agent_service_pb2.ListAgentsResponse, _abc.Awaitable[ragents_client.v1.agent_service_pb2.ListAgentsResponse]]:
         """Lists the agents that are loaded."""
 
     @abc.abstractmethod
@@ -172,7 +172,7 @@ class AgentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.agent_service_pb2.RunRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.agent_service_pb2.RunResponse, collections.abc.Awaitable[ragents_client.v1.agent_service_pb2.RunResponse]]:
+    ) -> typing.Union[ragents_client.v1.agent_service_pb2.RunResponse, _abc.Awaitable[ragents_client.v1.agent_service_pb2.RunResponse]]:
         """Runs a turn to its outcome."""
 
     @abc.abstractmethod
@@ -180,7 +180,7 @@ class AgentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.agent_service_pb2.StreamRunRequest,
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[ragents_client.v1.agent_service_pb2.StreamRunResponse], collections.abc.AsyncIterator[ragents_client.v1.agent_service_pb2.StreamRunResponse]]:
+    ) -> typing.Union[_abc.Iterator[ragents_client.v1.agent_service_pb2.StreamRunResponse], _abc.AsyncIterator[ragents_client.v1.agent_service_pb2.StreamRunResponse]]:
         """Runs a turn and tells what happens meanwhile; the last event is the answer or the interrupt."""
 
     @abc.abstractmethod
@@ -188,7 +188,7 @@ class AgentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.agent_service_pb2.AttachRunRequest,
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[ragents_client.v1.agent_service_pb2.AttachRunResponse], collections.abc.AsyncIterator[ragents_client.v1.agent_service_pb2.AttachRunResponse]]:
+    ) -> typing.Union[_abc.Iterator[ragents_client.v1.agent_service_pb2.AttachRunResponse], _abc.AsyncIterator[ragents_client.v1.agent_service_pb2.AttachRunResponse]]:
         """Follows a run from an event on, on any replica."""
 
     @abc.abstractmethod
@@ -196,7 +196,7 @@ class AgentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.agent_service_pb2.GetRunRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.agent_service_pb2.GetRunResponse, collections.abc.Awaitable[ragents_client.v1.agent_service_pb2.GetRunResponse]]:
+    ) -> typing.Union[ragents_client.v1.agent_service_pb2.GetRunResponse, _abc.Awaitable[ragents_client.v1.agent_service_pb2.GetRunResponse]]:
         """Tells how far a run is."""
 
     @abc.abstractmethod
@@ -204,7 +204,7 @@ class AgentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.agent_service_pb2.CancelRunRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.agent_service_pb2.CancelRunResponse, collections.abc.Awaitable[ragents_client.v1.agent_service_pb2.CancelRunResponse]]:
+    ) -> typing.Union[ragents_client.v1.agent_service_pb2.CancelRunResponse, _abc.Awaitable[ragents_client.v1.agent_service_pb2.CancelRunResponse]]:
         """Cancels a run."""
 
     @abc.abstractmethod
@@ -212,7 +212,7 @@ class AgentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.agent_service_pb2.ListThreadsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.agent_service_pb2.ListThreadsResponse, collections.abc.Awaitable[ragents_client.v1.agent_service_pb2.ListThreadsResponse]]:
+    ) -> typing.Union[ragents_client.v1.agent_service_pb2.ListThreadsResponse, _abc.Awaitable[ragents_client.v1.agent_service_pb2.ListThreadsResponse]]:
         """Lists the caller's threads, the latest first."""
 
     @abc.abstractmethod
@@ -220,7 +220,7 @@ class AgentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.agent_service_pb2.GetThreadRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.agent_service_pb2.GetThreadResponse, collections.abc.Awaitable[ragents_client.v1.agent_service_pb2.GetThreadResponse]]:
+    ) -> typing.Union[ragents_client.v1.agent_service_pb2.GetThreadResponse, _abc.Awaitable[ragents_client.v1.agent_service_pb2.GetThreadResponse]]:
         """Tells about one thread."""
 
     @abc.abstractmethod
@@ -228,7 +228,7 @@ class AgentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.agent_service_pb2.GetThreadHistoryRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.agent_service_pb2.GetThreadHistoryResponse, collections.abc.Awaitable[ragents_client.v1.agent_service_pb2.GetThreadHistoryResponse]]:
+    ) -> typing.Union[ragents_client.v1.agent_service_pb2.GetThreadHistoryResponse, _abc.Awaitable[ragents_client.v1.agent_service_pb2.GetThreadHistoryResponse]]:
         """Lists a thread's checkpoints, the latest first."""
 
     @abc.abstractmethod
@@ -236,7 +236,7 @@ class AgentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.agent_service_pb2.ForkThreadRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.agent_service_pb2.ForkThreadResponse, collections.abc.Awaitable[ragents_client.v1.agent_service_pb2.ForkThreadResponse]]:
+    ) -> typing.Union[ragents_client.v1.agent_service_pb2.ForkThreadResponse, _abc.Awaitable[ragents_client.v1.agent_service_pb2.ForkThreadResponse]]:
         """Begins a new thread from a checkpoint of another."""
 
     @abc.abstractmethod
@@ -244,7 +244,7 @@ class AgentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.agent_service_pb2.DeleteThreadRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.agent_service_pb2.DeleteThreadResponse, collections.abc.Awaitable[ragents_client.v1.agent_service_pb2.DeleteThreadResponse]]:
+    ) -> typing.Union[ragents_client.v1.agent_service_pb2.DeleteThreadResponse, _abc.Awaitable[ragents_client.v1.agent_service_pb2.DeleteThreadResponse]]:
         """Deletes a thread with all that was saved of it."""
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

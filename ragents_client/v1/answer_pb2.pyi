@@ -4,7 +4,7 @@ isort:skip_file
 Questions, passages and answers."""
 
 import builtins
-import collections.abc
+import collections.abc as _abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
@@ -150,9 +150,9 @@ class Question(google.protobuf.message.Message):
         self,
         *,
         text: builtins.str = ...,
-        collections: collections.abc.Iterable[builtins.str] | None = ...,
-        conditions: collections.abc.Iterable[global___Condition] | None = ...,
-        history: collections.abc.Iterable[global___Exchange] | None = ...,
+        collections: _abc.Iterable[builtins.str] | None = ...,
+        conditions: _abc.Iterable[global___Condition] | None = ...,
+        history: _abc.Iterable[global___Exchange] | None = ...,
         top_k: builtins.int | None = ...,
         rewriting: global___Rewriting.ValueType = ...,
         cache_mode: global___CacheMode.ValueType = ...,
@@ -219,7 +219,7 @@ class AnyOf(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        values: collections.abc.Iterable[google.protobuf.struct_pb2.Value] | None = ...,
+        values: _abc.Iterable[google.protobuf.struct_pb2.Value] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["values", b"values"]) -> None: ...
 
@@ -421,11 +421,11 @@ class Answer(google.protobuf.message.Message):
         self,
         *,
         text: builtins.str = ...,
-        passages: collections.abc.Iterable[global___Passage] | None = ...,
-        citations: collections.abc.Iterable[global___Citation] | None = ...,
+        passages: _abc.Iterable[global___Passage] | None = ...,
+        citations: _abc.Iterable[global___Citation] | None = ...,
         usage: global___Usage | None = ...,
         refusal: global___Refusal | None = ...,
-        unsupported: collections.abc.Iterable[global___Span] | None = ...,
+        unsupported: _abc.Iterable[global___Span] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["refusal", b"refusal", "usage", b"usage"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["citations", b"citations", "passages", b"passages", "refusal", b"refusal", "text", b"text", "unsupported", b"unsupported", "usage", b"usage"]) -> None: ...

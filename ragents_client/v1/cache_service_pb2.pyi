@@ -4,7 +4,7 @@ isort:skip_file
 See and clear the cache."""
 
 import builtins
-import collections.abc
+import collections.abc as _abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
@@ -45,7 +45,7 @@ class GetCacheStatsResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        layers: collections.abc.Iterable[ragents_client.v1.cache_pb2.LayerStats] | None = ...,
+        layers: _abc.Iterable[ragents_client.v1.cache_pb2.LayerStats] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["layers", b"layers"]) -> None: ...
 
@@ -74,7 +74,7 @@ class ClearCacheRequest(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        layers: collections.abc.Iterable[ragents_client.v1.cache_pb2.CacheLayer.ValueType] | None = ...,
+        layers: _abc.Iterable[ragents_client.v1.cache_pb2.CacheLayer.ValueType] | None = ...,
         collection: builtins.str = ...,
         document_id: builtins.str = ...,
         all_tenants: builtins.bool = ...,

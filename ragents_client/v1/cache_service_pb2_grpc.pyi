@@ -4,7 +4,7 @@ isort:skip_file
 See and clear the cache."""
 
 import abc
-import collections.abc
+import collections.abc as _abc
 import grpc
 import grpc.aio
 import ragents_client.v1.cache_service_pb2
@@ -12,7 +12,7 @@ import typing
 
 _T = typing.TypeVar("_T")
 
-class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=abc.ABCMeta): ...
 
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
@@ -68,7 +68,7 @@ class CacheServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.cache_service_pb2.GetCacheStatsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.cache_service_pb2.GetCacheStatsResponse, collections.abc.Awaitable[ragents_client.v1.cache_service_pb2.GetCacheStatsResponse]]:
+    ) -> typing.Union[ragents_client.v1.cache_service_pb2.GetCacheStatsResponse, _abc.Awaitable[ragents_client.v1.cache_service_pb2.GetCacheStatsResponse]]:
         """Tells each layer's figures."""
 
     @abc.abstractmethod
@@ -76,7 +76,7 @@ class CacheServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.cache_service_pb2.ClearCacheRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.cache_service_pb2.ClearCacheResponse, collections.abc.Awaitable[ragents_client.v1.cache_service_pb2.ClearCacheResponse]]:
+    ) -> typing.Union[ragents_client.v1.cache_service_pb2.ClearCacheResponse, _abc.Awaitable[ragents_client.v1.cache_service_pb2.ClearCacheResponse]]:
         """Drops entries by layer, collection or document."""
 
     @abc.abstractmethod
@@ -84,7 +84,7 @@ class CacheServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.cache_service_pb2.ReportBadHitRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.cache_service_pb2.ReportBadHitResponse, collections.abc.Awaitable[ragents_client.v1.cache_service_pb2.ReportBadHitResponse]]:
+    ) -> typing.Union[ragents_client.v1.cache_service_pb2.ReportBadHitResponse, _abc.Awaitable[ragents_client.v1.cache_service_pb2.ReportBadHitResponse]]:
         """Says that an answer from the cache was wrong; its entry is dropped and counted."""
 
 def add_CacheServiceServicer_to_server(servicer: CacheServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -4,7 +4,7 @@ isort:skip_file
 Put, list and delete documents."""
 
 import builtins
-import collections.abc
+import collections.abc as _abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
@@ -53,7 +53,7 @@ class ListCollectionsResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        collections: collections.abc.Iterable[ragents_client.v1.document_pb2.Collection] | None = ...,
+        collections: _abc.Iterable[ragents_client.v1.document_pb2.Collection] | None = ...,
         next_page_token: builtins.str = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["collections", b"collections", "next_page_token", b"next_page_token"]) -> None: ...
@@ -278,7 +278,7 @@ class ListDocumentsResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        documents: collections.abc.Iterable[ragents_client.v1.document_pb2.Document] | None = ...,
+        documents: _abc.Iterable[ragents_client.v1.document_pb2.Document] | None = ...,
         next_page_token: builtins.str = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["documents", b"documents", "next_page_token", b"next_page_token"]) -> None: ...

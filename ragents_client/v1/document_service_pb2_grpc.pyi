@@ -4,7 +4,7 @@ isort:skip_file
 Put, list and delete documents."""
 
 import abc
-import collections.abc
+import collections.abc as _abc
 import grpc
 import grpc.aio
 import ragents_client.v1.document_service_pb2
@@ -12,7 +12,7 @@ import typing
 
 _T = typing.TypeVar("_T")
 
-class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=abc.ABCMeta): ...
 
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
@@ -120,7 +120,7 @@ class DocumentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.document_service_pb2.ListCollectionsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.document_service_pb2.ListCollectionsResponse, collections.abc.Awaitable[ragents_client.v1.document_service_pb2.ListCollectionsResponse]]:
+    ) -> typing.Union[ragents_client.v1.document_service_pb2.ListCollectionsResponse, _abc.Awaitable[ragents_client.v1.document_service_pb2.ListCollectionsResponse]]:
         """Lists the collections."""
 
     @abc.abstractmethod
@@ -128,7 +128,7 @@ class DocumentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.document_service_pb2.GetCollectionRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.document_service_pb2.GetCollectionResponse, collections.abc.Awaitable[ragents_client.v1.document_service_pb2.GetCollectionResponse]]:
+    ) -> typing.Union[ragents_client.v1.document_service_pb2.GetCollectionResponse, _abc.Awaitable[ragents_client.v1.document_service_pb2.GetCollectionResponse]]:
         """Tells about one collection."""
 
     @abc.abstractmethod
@@ -136,7 +136,7 @@ class DocumentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.document_service_pb2.DeleteCollectionRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.document_service_pb2.DeleteCollectionResponse, collections.abc.Awaitable[ragents_client.v1.document_service_pb2.DeleteCollectionResponse]]:
+    ) -> typing.Union[ragents_client.v1.document_service_pb2.DeleteCollectionResponse, _abc.Awaitable[ragents_client.v1.document_service_pb2.DeleteCollectionResponse]]:
         """Deletes a collection with its documents."""
 
     @abc.abstractmethod
@@ -144,7 +144,7 @@ class DocumentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request_iterator: _MaybeAsyncIterator[ragents_client.v1.document_service_pb2.PutDocumentsRequest],
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[ragents_client.v1.document_service_pb2.PutDocumentsResponse], collections.abc.AsyncIterator[ragents_client.v1.document_service_pb2.PutDocumentsResponse]]:
+    ) -> typing.Union[_abc.Iterator[ragents_client.v1.document_service_pb2.PutDocumentsResponse], _abc.AsyncIterator[ragents_client.v1.document_service_pb2.PutDocumentsResponse]]:
         """Puts documents: each whole in one message, or as header, chunks and end, one after another. Progress and one
         result for each come back; a result is sent only after its commit. A bad document never stops the good ones.
         """
@@ -154,7 +154,7 @@ class DocumentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.document_service_pb2.ListDocumentsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.document_service_pb2.ListDocumentsResponse, collections.abc.Awaitable[ragents_client.v1.document_service_pb2.ListDocumentsResponse]]:
+    ) -> typing.Union[ragents_client.v1.document_service_pb2.ListDocumentsResponse, _abc.Awaitable[ragents_client.v1.document_service_pb2.ListDocumentsResponse]]:
         """Lists documents, by name."""
 
     @abc.abstractmethod
@@ -162,7 +162,7 @@ class DocumentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.document_service_pb2.GetDocumentRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.document_service_pb2.GetDocumentResponse, collections.abc.Awaitable[ragents_client.v1.document_service_pb2.GetDocumentResponse]]:
+    ) -> typing.Union[ragents_client.v1.document_service_pb2.GetDocumentResponse, _abc.Awaitable[ragents_client.v1.document_service_pb2.GetDocumentResponse]]:
         """Tells about one document."""
 
     @abc.abstractmethod
@@ -170,7 +170,7 @@ class DocumentServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.document_service_pb2.DeleteDocumentRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.document_service_pb2.DeleteDocumentResponse, collections.abc.Awaitable[ragents_client.v1.document_service_pb2.DeleteDocumentResponse]]:
+    ) -> typing.Union[ragents_client.v1.document_service_pb2.DeleteDocumentResponse, _abc.Awaitable[ragents_client.v1.document_service_pb2.DeleteDocumentResponse]]:
         """Deletes one document."""
 
 def add_DocumentServiceServicer_to_server(servicer: DocumentServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

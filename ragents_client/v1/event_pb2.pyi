@@ -4,7 +4,7 @@ isort:skip_file
 What happens while an answer is made."""
 
 import builtins
-import collections.abc
+import collections.abc as _abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
@@ -170,7 +170,7 @@ class Retrieved(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        passages: collections.abc.Iterable[ragents_client.v1.answer_pb2.Passage] | None = ...,
+        passages: _abc.Iterable[ragents_client.v1.answer_pb2.Passage] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["passages", b"passages"]) -> None: ...
 

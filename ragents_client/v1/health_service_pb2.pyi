@@ -4,7 +4,7 @@ isort:skip_file
 Tells how the server and its parts are."""
 
 import builtins
-import collections.abc
+import collections.abc as _abc
 import google.protobuf.descriptor
 import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
@@ -55,8 +55,8 @@ class GetHealthResponse(google.protobuf.message.Message):
         *,
         version: builtins.str = ...,
         uptime: google.protobuf.duration_pb2.Duration | None = ...,
-        agents: collections.abc.Iterable[builtins.str] | None = ...,
-        components: collections.abc.Iterable[ragents_client.v1.health_pb2.Component] | None = ...,
+        agents: _abc.Iterable[builtins.str] | None = ...,
+        components: _abc.Iterable[ragents_client.v1.health_pb2.Component] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["uptime", b"uptime"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["agents", b"agents", "components", b"components", "uptime", b"uptime", "version", b"version"]) -> None: ...

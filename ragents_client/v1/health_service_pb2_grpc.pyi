@@ -4,7 +4,7 @@ isort:skip_file
 Tells how the server and its parts are."""
 
 import abc
-import collections.abc
+import collections.abc as _abc
 import grpc
 import grpc.aio
 import ragents_client.v1.health_service_pb2
@@ -12,7 +12,7 @@ import typing
 
 _T = typing.TypeVar("_T")
 
-class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=abc.ABCMeta): ...
 
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
@@ -44,7 +44,7 @@ class HealthServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.health_service_pb2.GetHealthRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.health_service_pb2.GetHealthResponse, collections.abc.Awaitable[ragents_client.v1.health_service_pb2.GetHealthResponse]]:
+    ) -> typing.Union[ragents_client.v1.health_service_pb2.GetHealthResponse, _abc.Awaitable[ragents_client.v1.health_service_pb2.GetHealthResponse]]:
         """Tells version, uptime, agents and the state of each part."""
 
 def add_HealthServiceServicer_to_server(servicer: HealthServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

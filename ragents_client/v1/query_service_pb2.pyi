@@ -4,7 +4,7 @@ isort:skip_file
 Ask questions of one's documents."""
 
 import builtins
-import collections.abc
+import collections.abc as _abc
 import google.protobuf.descriptor
 import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
@@ -165,7 +165,7 @@ class RetrieveResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        passages: collections.abc.Iterable[ragents_client.v1.answer_pb2.Passage] | None = ...,
+        passages: _abc.Iterable[ragents_client.v1.answer_pb2.Passage] | None = ...,
         cache: ragents_client.v1.cache_pb2.CacheUse | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["cache", b"cache"]) -> builtins.bool: ...
@@ -187,7 +187,7 @@ class BatchQueryRequest(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        questions: collections.abc.Iterable[ragents_client.v1.answer_pb2.Question] | None = ...,
+        questions: _abc.Iterable[ragents_client.v1.answer_pb2.Question] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["questions", b"questions"]) -> None: ...
 
@@ -207,7 +207,7 @@ class BatchQueryResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        items: collections.abc.Iterable[ragents_client.v1.batch_pb2.BatchItem] | None = ...,
+        items: _abc.Iterable[ragents_client.v1.batch_pb2.BatchItem] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["items", b"items"]) -> None: ...
 
@@ -231,7 +231,7 @@ class SubmitBatchRequest(google.protobuf.message.Message):
         self,
         *,
         request_id: builtins.str = ...,
-        questions: collections.abc.Iterable[ragents_client.v1.answer_pb2.Question] | None = ...,
+        questions: _abc.Iterable[ragents_client.v1.answer_pb2.Question] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["questions", b"questions", "request_id", b"request_id"]) -> None: ...
 
@@ -307,7 +307,7 @@ class GetBatchResponse(google.protobuf.message.Message):
         self,
         *,
         batch: ragents_client.v1.batch_pb2.Batch | None = ...,
-        items: collections.abc.Iterable[ragents_client.v1.batch_pb2.BatchItem] | None = ...,
+        items: _abc.Iterable[ragents_client.v1.batch_pb2.BatchItem] | None = ...,
         next_page_token: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["batch", b"batch"]) -> builtins.bool: ...

@@ -4,7 +4,7 @@ isort:skip_file
 Ask questions of one's documents."""
 
 import abc
-import collections.abc
+import collections.abc as _abc
 import grpc
 import grpc.aio
 import ragents_client.v1.query_service_pb2
@@ -12,7 +12,7 @@ import typing
 
 _T = typing.TypeVar("_T")
 
-class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=abc.ABCMeta): ...
 
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
@@ -116,7 +116,7 @@ class QueryServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.query_service_pb2.QueryRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.query_service_pb2.QueryResponse, collections.abc.Awaitable[ragents_client.v1.query_service_pb2.QueryResponse]]:
+    ) -> typing.Union[ragents_client.v1.query_service_pb2.QueryResponse, _abc.Awaitable[ragents_client.v1.query_service_pb2.QueryResponse]]:
         """Answers one question."""
 
     @abc.abstractmethod
@@ -124,7 +124,7 @@ class QueryServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.query_service_pb2.StreamQueryRequest,
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[ragents_client.v1.query_service_pb2.StreamQueryResponse], collections.abc.AsyncIterator[ragents_client.v1.query_service_pb2.StreamQueryResponse]]:
+    ) -> typing.Union[_abc.Iterator[ragents_client.v1.query_service_pb2.StreamQueryResponse], _abc.AsyncIterator[ragents_client.v1.query_service_pb2.StreamQueryResponse]]:
         """Answers one question and tells what happens meanwhile; the last event is the answer."""
 
     @abc.abstractmethod
@@ -132,7 +132,7 @@ class QueryServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.query_service_pb2.RetrieveRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.query_service_pb2.RetrieveResponse, collections.abc.Awaitable[ragents_client.v1.query_service_pb2.RetrieveResponse]]:
+    ) -> typing.Union[ragents_client.v1.query_service_pb2.RetrieveResponse, _abc.Awaitable[ragents_client.v1.query_service_pb2.RetrieveResponse]]:
         """Finds passages without writing an answer."""
 
     @abc.abstractmethod
@@ -140,7 +140,7 @@ class QueryServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.query_service_pb2.BatchQueryRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.query_service_pb2.BatchQueryResponse, collections.abc.Awaitable[ragents_client.v1.query_service_pb2.BatchQueryResponse]]:
+    ) -> typing.Union[ragents_client.v1.query_service_pb2.BatchQueryResponse, _abc.Awaitable[ragents_client.v1.query_service_pb2.BatchQueryResponse]]:
         """Answers up to 100 questions; each has an answer or a failure of its own."""
 
     @abc.abstractmethod
@@ -148,7 +148,7 @@ class QueryServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.query_service_pb2.SubmitBatchRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.query_service_pb2.SubmitBatchResponse, collections.abc.Awaitable[ragents_client.v1.query_service_pb2.SubmitBatchResponse]]:
+    ) -> typing.Union[ragents_client.v1.query_service_pb2.SubmitBatchResponse, _abc.Awaitable[ragents_client.v1.query_service_pb2.SubmitBatchResponse]]:
         """Queues questions to be answered in the background."""
 
     @abc.abstractmethod
@@ -156,7 +156,7 @@ class QueryServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.query_service_pb2.GetBatchRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.query_service_pb2.GetBatchResponse, collections.abc.Awaitable[ragents_client.v1.query_service_pb2.GetBatchResponse]]:
+    ) -> typing.Union[ragents_client.v1.query_service_pb2.GetBatchResponse, _abc.Awaitable[ragents_client.v1.query_service_pb2.GetBatchResponse]]:
         """Tells how far a batch is, with the outcomes so far."""
 
     @abc.abstractmethod
@@ -164,7 +164,7 @@ class QueryServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: ragents_client.v1.query_service_pb2.CancelBatchRequest,
         context: _ServicerContext,
-    ) -> typing.Union[ragents_client.v1.query_service_pb2.CancelBatchResponse, collections.abc.Awaitable[ragents_client.v1.query_service_pb2.CancelBatchResponse]]:
+    ) -> typing.Union[ragents_client.v1.query_service_pb2.CancelBatchResponse, _abc.Awaitable[ragents_client.v1.query_service_pb2.CancelBatchResponse]]:
         """Cancels what has not begun of a batch."""
 
 def add_QueryServiceServicer_to_server(servicer: QueryServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
