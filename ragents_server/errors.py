@@ -1,26 +1,26 @@
 """Every failure: an exception with its status code, its reason in the contract, and what the caller should do.
 
-    RagentsError
-    ├── InvalidRequest          INVALID_ARGUMENT      a field is wrong; names it
-    │   ├── RequestIdReused     INVALID_ARGUMENT
-    │   └── DocumentRefused     INVALID_ARGUMENT      one document of an upload, with a DOCUMENT_* reason
-    ├── Unauthenticated         UNAUTHENTICATED
-    ├── PermissionDenied        PERMISSION_DENIED
-    ├── NotFound                NOT_FOUND
-    ├── RateLimited             RESOURCE_EXHAUSTED    with the exact wait and the limit
-    ├── Overloaded              RESOURCE_EXHAUSTED
-    ├── MessageTooLarge         RESOURCE_EXHAUSTED
-    ├── DeadlineTooShort        DEADLINE_EXCEEDED
-    ├── Cancelled               CANCELLED
-    ├── StateUnavailable        UNAVAILABLE
-    ├── ModelUnavailable        UNAVAILABLE
-    │   └── ModelQuota          UNAVAILABLE           with the model's own Retry-After
-    ├── Draining                UNAVAILABLE
-    ├── ContextTooLong          FAILED_PRECONDITION
-    ├── ModelMismatch           FAILED_PRECONDITION
-    ├── Unimplemented           UNIMPLEMENTED
-    └── InternalError           INTERNAL              an incident id, nothing else
-    ConfigurationError          exit status 78        the server cannot start as configured
+RagentsError
+├── InvalidRequest          INVALID_ARGUMENT      a field is wrong; names it
+│   ├── RequestIdReused     INVALID_ARGUMENT
+│   └── DocumentRefused     INVALID_ARGUMENT      one document of an upload, with a DOCUMENT_* reason
+├── Unauthenticated         UNAUTHENTICATED
+├── PermissionDenied        PERMISSION_DENIED
+├── NotFound                NOT_FOUND
+├── RateLimited             RESOURCE_EXHAUSTED    with the exact wait and the limit
+├── Overloaded              RESOURCE_EXHAUSTED
+├── MessageTooLarge         RESOURCE_EXHAUSTED
+├── DeadlineTooShort        DEADLINE_EXCEEDED
+├── Cancelled               CANCELLED
+├── StateUnavailable        UNAVAILABLE
+├── ModelUnavailable        UNAVAILABLE
+│   └── ModelQuota          UNAVAILABLE           with the model's own Retry-After
+├── Draining                UNAVAILABLE
+├── ContextTooLong          FAILED_PRECONDITION
+├── ModelMismatch           FAILED_PRECONDITION
+├── Unimplemented           UNIMPLEMENTED
+└── InternalError           INTERNAL              an incident id, nothing else
+ConfigurationError          exit status 78        the server cannot start as configured
 """
 
 from collections.abc import Mapping
@@ -30,6 +30,7 @@ import grpc
 
 from ragents_client.v1 import error_reason_pb2 as reasons
 from ragents_client.v1.error_reason_pb2 import ErrorReason
+from ragents_client.v1.failure_pb2 import Failure
 
 
 class ConfigurationError(Exception):
@@ -47,6 +48,13 @@ class RagentsError(Exception):
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after  # seconds
+
+    def failure(self) -> Failure:
+        """The same as a Failure, for one item of a call that goes on."""
+        failure = Failure(code=self.code.value[0], reason=self.reason, message=f"{self.message}; {self.advice}")
+        if self.retry_after is not None:
+            failure.retry_after.FromNanoseconds(int(self.retry_after * 1e9))
+        return failure
 
 
 class InvalidRequest(RagentsError):

@@ -14,12 +14,16 @@ _HEADING, _BLOCK, _LINE, _SENTENCE, _WORD, _NEVER = 5, 4, 3, 2, 1, 0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How large a chunk may be: characters, characters repeated from the one before, tokens with the specials."""
+class Cut:
+    """How large a chunk may be: characters, characters repeated from the one before, tokens with the specials.
+
+    `count_tokens` is the "package.module:function" that counts a text's tokens as the embedding model does.
+    """
 
     size: int = 1000
     overlap: int = 200
     max_tokens: int = 256
+    count_tokens: str = "ragents_server.models.minilm:count_tokens"
 
     def __post_init__(self) -> None:
         if self.size < 8 or not 0 <= self.overlap <= self.size // 2 or self.max_tokens < 8:
@@ -45,18 +49,26 @@ class _Unit:
     titles: bool  # is itself a heading
 
 
-def chunks(loaded: Loaded, limits: Limits, count_tokens: CountTokens) -> list[Chunk]:
-    """All text that is not blank, in chunks within `limits` whose spans are exact."""
+def chunks(loaded: Loaded, cut: Cut, count_tokens: CountTokens) -> Iterator[Chunk]:
+    """All text that is not blank, in chunks within `cut` whose spans are exact."""
     counter = _Counter(count_tokens)
-    units = list(_units(loaded, limits, counter))
+    units = _units(loaded, cut, counter)
     place = _Place(loaded)
-    found = []
-    first = 0
-    while first < len(units):
-        last = _last(units, first, limits, counter, loaded.text)
-        found.append(place.chunk(units[first:last]))
-        first = last if last == len(units) else _resume(units, first, last, limits)
-    return found
+    window: list[_Unit] = []  # the units ahead: all of a large document's would take several times its size
+    while _fill(window, units, cut):
+        last = _last(window, cut, counter, loaded.text)
+        yield place.chunk(window[:last])
+        del window[: last if last == len(window) else _resume(window, last, cut)]
+
+
+def _fill(window: list[_Unit], units: Iterator[_Unit], cut: Cut) -> bool:
+    """Tops the window up, so that it ends beyond the next two chunks or at the document's end."""
+    while not window or window[-1].start - window[0].start <= 2 * cut.size:
+        unit = next(units, None)
+        if unit is None:
+            break
+        window.append(unit)
+    return bool(window)
 
 
 class _Counter:
@@ -70,7 +82,7 @@ class _Counter:
         return self._count(text) - self._empty
 
 
-def _units(loaded: Loaded, limits: Limits, counter: _Counter) -> Iterator[_Unit]:
+def _units(loaded: Loaded, cut: Cut, counter: _Counter) -> Iterator[_Unit]:
     """The document as units, each with the border before it and the path of headings above it."""
     text, path, sentence, end = loaded.text, list[tuple[int, str]](), 0, 0
     after_heading = False
@@ -81,7 +93,7 @@ def _units(loaded: Loaded, limits: Limits, counter: _Counter) -> Iterator[_Unit]
         heading = " > ".join(title for _, title in path)
         border = _HEADING if titles else _BLOCK
         for start, stop in _sentences(text, block):
-            for at, until, tokens in _pieces(text, start, stop, limits, counter):
+            for at, until, tokens in _pieces(text, start, stop, cut, counter):
                 yield _Unit(
                     at, until, _NEVER if after_heading else border, tokens, sentence, block.page, heading, titles
                 )
@@ -120,16 +132,16 @@ def _sentences(text: str, block: Block) -> Iterator[tuple[int, int]]:
         at += len(line)
 
 
-def _pieces(text: str, start: int, end: int, limits: Limits, counter: _Counter) -> Iterator[tuple[int, int, int]]:
+def _pieces(text: str, start: int, end: int, cut: Cut, counter: _Counter) -> Iterator[tuple[int, int, int]]:
     """The span itself with its tokens, or pieces of it at words where it is too large for one chunk."""
-    if end - start <= limits.size:
+    if end - start <= cut.size:
         tokens = counter(text[start:end])
-        if tokens <= limits.max_tokens - _SPECIALS or end - start == 1:
+        if tokens <= cut.max_tokens - _SPECIALS or end - start == 1:
             yield start, end, tokens
             return
     left, right = _halves(text, start, end)
-    yield from _pieces(text, start, left, limits, counter)
-    yield from _pieces(text, right, end, limits, counter)
+    yield from _pieces(text, start, left, cut, counter)
+    yield from _pieces(text, right, end, cut, counter)
 
 
 def _halves(text: str, start: int, end: int) -> tuple[int, int]:
@@ -148,42 +160,41 @@ def _blanks(text: str, start: int, end: int) -> int:
     return len(text[start:end]) - len(text[start:end].lstrip())
 
 
-def _last(units: list[_Unit], first: int, limits: Limits, counter: _Counter, text: str) -> int:
+def _last(window: list[_Unit], cut: Cut, counter: _Counter, text: str) -> int:
     """The index after the chunk's last unit: the best border in its second half, or all that fits."""
-    fits = _fitting(units, first, limits)
-    while fits > first + 1 and counter(text[units[first].start : units[fits - 1].end]) > limits.max_tokens - _SPECIALS:
+    fits = _fitting(window, 0, cut)
+    while fits > 1 and counter(text[window[0].start : window[fits - 1].end]) > cut.max_tokens - _SPECIALS:
         fits -= 1
     best, rank = fits, _NEVER
-    for index in range(first + 1, fits + 1):
-        if index == len(units):
+    for index in range(1, fits + 1):
+        if index == len(window):
             return index
-        if units[index - 1].end - units[first].start >= limits.least and units[index].border >= rank:
-            best, rank = index, units[index].border
+        if window[index - 1].end - window[0].start >= cut.least and window[index].border >= rank:
+            best, rank = index, window[index].border
             if rank == _HEADING:
                 return best
     return best
 
 
-def _fitting(units: list[_Unit], first: int, limits: Limits) -> int:
+def _fitting(window: list[_Unit], first: int, cut: Cut) -> int:
+    """The index after the last unit that a chunk from `first` has room for."""
     tokens, index = 0, first
-    while index < len(units) and units[index].end - units[first].start <= limits.size:
-        tokens += units[index].tokens
-        if tokens > limits.max_tokens - _SPECIALS:
+    while index < len(window) and window[index].end - window[first].start <= cut.size:
+        tokens += window[index].tokens
+        if tokens > cut.max_tokens - _SPECIALS:
             break
         index += 1
     return max(index, first + 1)
 
 
-def _resume(units: list[_Unit], first: int, last: int, limits: Limits) -> int:
+def _resume(window: list[_Unit], last: int, cut: Cut) -> int:
     """Where the next chunk begins: at most `overlap` characters back, never across a heading, with room to go on."""
     begin = last
     while (
-        begin - 1 > first
-        and units[begin].border != _HEADING
-        and units[last].start - units[begin - 1].start <= limits.overlap
+        begin > 1 and window[begin].border != _HEADING and window[last].start - window[begin - 1].start <= cut.overlap
     ):
         begin -= 1
-    while _fitting(units, begin, limits) <= last and begin < last:
+    while begin < last and _fitting(window, begin, cut) <= last:
         begin += 1
     return begin
 

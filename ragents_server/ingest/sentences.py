@@ -76,7 +76,8 @@ def _paragraphs(text: str) -> Iterator[Span]:
 def _split_block(block: list[tuple[int, str]]) -> Iterator[Span]:
     if not block:
         return
-    width = max(_LEAST_WIDTH, *(len(line) for _, line in block))
+    # Nine tenths up, not the longest: a single line that was never wrapped must not make the others look short.
+    width = max(_LEAST_WIDTH, sorted(len(line) for _, line in block)[(len(block) - 1) * 9 // 10])
     start, before = block[0]
     for at, line in block[1:]:
         if _breaks(before, line, width):

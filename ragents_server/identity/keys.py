@@ -1,0 +1,68 @@
+"""Static API keys: a file that maps the SHA-256 of a token to its caller."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ragents_server.caller import PRIORITIES, SCOPES, Caller
+from ragents_server.errors import ConfigurationError
+
+HASH = re.compile(r"[0-9a-f]{64}")
+FIELDS = {"tenant", "user", "scopes", "collections", "priority", "quota"}
+
+
+class Keys:
+    """Knows a caller by the hash of the token; a token itself is nowhere kept."""
+
+    def __init__(self, callers: Mapping[str, Caller]) -> None:
+        self._callers = dict(callers)
+
+    def find(self, token: str) -> Caller | None:
+        """The token's caller. The look-up is by hash, so its time tells nothing about a token."""
+        return self._callers.get(hash_token(token))
+
+
+def hash_token(token: str) -> str:
+    """SHA-256 of a token, 64 hexadecimal digits."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def read_keys(path: Path) -> Keys:
+    """Reads `{"<sha256>": {"tenant": …, "user": …, "scopes": […], …}}`; ConfigurationError says what is wrong."""
+    try:
+        rows = json.loads(path.read_text())
+    except OSError as error:
+        raise ConfigurationError(f"RAGENTS_KEYS: cannot read {path}: {error.strerror}") from None
+    except ValueError:
+        raise ConfigurationError(f"RAGENTS_KEYS: {path} is not JSON") from None
+    if not isinstance(rows, dict) or not rows:
+        raise ConfigurationError(f"RAGENTS_KEYS: {path} must map SHA-256 hashes of tokens to callers")
+    return Keys({key: _caller(key, row) for key, row in rows.items()})
+
+
+def _caller(key: str, row: Any) -> Caller:
+    """One row as a Caller; the hash is shortened in errors."""
+    where = f"RAGENTS_KEYS: key {key[:8]}…"
+    if not HASH.fullmatch(key):
+        raise ConfigurationError(f"{where} is not a SHA-256 in 64 lower-case hexadecimal digits")
+    if not isinstance(row, dict) or not isinstance(row.get("tenant"), str) or not row["tenant"]:
+        raise ConfigurationError(f"{where} needs a tenant")
+    if unknown := set(row) - FIELDS:
+        raise ConfigurationError(f"{where} has the unknown field {min(unknown)!r}")
+    scopes = row.get("scopes", ["ask"])
+    if not isinstance(scopes, list) or not set(scopes) <= set(SCOPES):
+        raise ConfigurationError(f"{where}: scopes must be of {', '.join(SCOPES)}")
+    priority = row.get("priority", "NORMAL")
+    if priority not in PRIORITIES:
+        raise ConfigurationError(f"{where}: priority must be one of {', '.join(PRIORITIES)}")
+    return Caller(
+        tenant=row["tenant"],
+        user=str(row.get("user", row["tenant"])),
+        scopes=frozenset(scopes),
+        collections=frozenset(map(str, row.get("collections", ()))),
+        priority=priority,
+        quota=str(row.get("quota", "default")),
+    )

@@ -1,0 +1,120 @@
+"""The one real interceptor: it opens every guard around every RPC, and closes them in order."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from ragents_server.errors import InvalidRequest
+
+# Generic in their stubs only: at run time grpc's classes take no parameters.
+if TYPE_CHECKING:
+    Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+    Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+else:
+    Context, Handler = grpc.aio.ServicerContext, grpc.RpcMethodHandler
+HEALTH = "/grpc.health."  # probes pass every guard
+
+
+@dataclass(slots=True)
+class Call:
+    """What the guards know of one RPC."""
+
+    method: str  # /ragents.v1.QueryService/Query
+    context: Context
+    metadata: dict[str, str] = field(default_factory=dict)
+    trailers: dict[str, str] = field(default_factory=dict)  # sent with the status, whatever it is
+
+
+Guard = Callable[[Call], AbstractAsyncContextManager[None]]
+
+
+class _Malformed:
+    """Stands for a request whose bytes are no message of its type, until the guards are open."""
+
+
+def _tolerant(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """Left to itself, grpc answers malformed bytes with UNKNOWN and the parser's words."""
+    if deserializer is None:
+        return None
+
+    def read(message: bytes) -> Any:
+        try:
+            return deserializer(message)
+        except (DecodeError, UnicodeDecodeError):
+            return _Malformed()
+
+    return read
+
+
+def _checked(request: Any) -> Any:
+    if isinstance(request, _Malformed):
+        raise InvalidRequest("the request's bytes are not a message of its type")
+    return request
+
+
+async def _checked_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _checked(request)
+
+
+class Around(grpc.aio.ServerInterceptor):
+    """Runs each RPC inside the guards, outermost first.
+
+    Streaming handlers become coroutines that write: a generator around a generator would be left to
+    the garbage collector when a caller leaves, and the guards would close late and out of order.
+    """
+
+    def __init__(self, guards: Sequence[Guard]) -> None:
+        self._guards = tuple(guards)
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Wraps the handler of every method but the probes'."""
+        handler = await continuation(handler_call_details)
+        method = str(handler_call_details.method)
+        if handler is None or method.startswith(HEALTH):
+            return handler
+        read, write = _tolerant(handler.request_deserializer), handler.response_serializer
+        if handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), read, write)
+        if handler.unary_stream is not None:
+            return grpc.unary_stream_rpc_method_handler(self._stream(method, handler.unary_stream), read, write)
+        if handler.stream_stream is not None:
+            inner = handler.stream_stream
+            return grpc.stream_stream_rpc_method_handler(self._stream(method, inner, streams=True), read, write)
+        raise NotImplementedError(f"{method}: client streaming has no use in the contract")
+
+    def _unary(self, method: str, inner: Callable[..., Any]) -> Callable[[Any, Context], Awaitable[Any]]:
+        async def serve(request: Any, context: Context) -> Any:
+            async with AsyncExitStack() as stack:
+                await self._open(stack, method, context)
+                return await inner(_checked(request), context)
+            raise AssertionError("a guard swallowed an exception")
+
+        return serve
+
+    def _stream(
+        self, method: str, inner: Callable[..., Any], *, streams: bool = False
+    ) -> Callable[[Any, Context], Awaitable[None]]:
+        async def serve(request: Any, context: Context) -> None:
+            async with AsyncExitStack() as stack:
+                await self._open(stack, method, context)
+                asked = _checked_stream(request) if streams else _checked(request)
+                async with aclosing(inner(asked, context)) as replies:
+                    async for reply in replies:
+                        await context.write(reply)
+
+        return serve
+
+    async def _open(self, stack: AsyncExitStack, method: str, context: Context) -> None:
+        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        call = Call(method, context, metadata)
+        for guard in self._guards:
+            await stack.enter_async_context(guard(call))

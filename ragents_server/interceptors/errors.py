@@ -1,0 +1,82 @@
+"""The outermost guard: whatever goes wrong becomes a status of the contract, with reason, advice and wait."""
+
+import re
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from ragents_client.v1.error_reason_pb2 import ErrorReason
+from ragents_server.errors import InvalidRequest, RagentsError, RateLimited, Unimplemented
+from ragents_server.incidents import known
+from ragents_server.interceptors.around import Call
+
+DOMAIN = "ragents.v1"
+DETAILS = "grpc-status-details-bin"
+PLAIN = re.compile(r"[\x21-\x7e]{1,128}")  # what may be sent back as an id
+TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@asynccontextmanager
+async def errors(call: Call) -> AsyncIterator[None]:
+    """Names the call, and turns an exception into a status; only a bug's is INTERNAL."""
+    _name(call)
+    call.context.set_trailing_metadata(tuple(call.trailers.items()))
+    try:
+        yield
+    except grpc.aio.AbortError:
+        raise
+    except NotImplementedError:
+        await _abort(call, Unimplemented(f"this release does not serve {call.method.rpartition('/')[2]}"))
+    except Exception as error:  # noqa: BLE001 - the last resort of a call: nothing of it may reach the caller
+        await _abort(call, known(error, call.method))
+
+
+def _name(call: Call) -> None:
+    """The caller's own request and trace id where they are well formed, fresh ones otherwise."""
+    request_id = call.metadata.get("x-request-id", "")
+    traceparent = TRACEPARENT.fullmatch(call.metadata.get("traceparent", ""))
+    call.trailers["x-request-id"] = request_id if PLAIN.fullmatch(request_id) else secrets.token_hex(16)
+    call.trailers["x-ragents-trace-id"] = traceparent[1] if traceparent else secrets.token_hex(16)
+
+
+async def _abort(call: Call, error: RagentsError) -> None:
+    """Ends the call with the whole status; `abort_with_status` would drop trailers that were set before."""
+    trailers: list[tuple[str, str | bytes]] = [*call.trailers.items()]
+    if error.retry_after is not None:
+        trailers.append(("grpc-retry-pushback-ms", str(int(error.retry_after * 1000) + 1)))
+    status = to_status(error)
+    call.context.set_trailing_metadata((*trailers, (DETAILS, status.SerializeToString())))
+    await call.context.abort(error.code, status.message)
+
+
+def to_status(error: RagentsError) -> status_pb2.Status:
+    """The error as google.rpc.Status: ErrorInfo always, the other details where they apply."""
+    reason = ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_")
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata={"advice": error.advice})
+    ]
+    if error.retry_after is not None:
+        wait = Duration()
+        wait.FromNanoseconds(int(error.retry_after * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=wait))
+    if isinstance(error, InvalidRequest) and error.violations:
+        field = error_details_pb2.BadRequest.FieldViolation
+        rows = [field(field=name, description=text) for name, text in error.violations.items()]
+        details.append(error_details_pb2.BadRequest(field_violations=rows))
+    if isinstance(error, RateLimited):
+        quota = error_details_pb2.QuotaFailure.Violation(subject=error.limit, description=error.message)
+        details.append(error_details_pb2.QuotaFailure(violations=[quota]))
+    packed = [_pack(detail) for detail in details]
+    return status_pb2.Status(code=error.code.value[0], message=error.message, details=packed)
+
+
+def _pack(message: Message) -> Any:
+    packed = Any()
+    packed.Pack(message)
+    return packed

@@ -1,0 +1,136 @@
+"""What the command does with a whole server: serve until stopped, check the settings, embed a collection anew."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib import resources
+from importlib.metadata import version
+
+from ragents_server.connections.migrations import migrate, require_vector
+from ragents_server.connections.postgres import is_unavailable
+from ragents_server.errors import RagentsError
+from ragents_server.server import Server, listening
+from ragents_server.settings import PREFIX, Settings, is_secret
+from ragents_server.wiring import Parts, opened
+
+log = logging.getLogger(__name__)
+
+PREPARE_PAUSE = 2.0  # seconds between tries to reach the database at start
+WATCH_PAUSE = 2.0  # seconds between looks at the database
+RESUME_PAUSE = 60.0  # seconds between looks for documents that a killed server left without vectors
+
+
+async def serve(settings: Settings, stopped: Callable[[], Awaitable[bool]]) -> int:
+    """Serves until `stopped` returns; True asks for a lame duck before the end."""
+    async with opened(settings) as parts, listening(settings, parts) as server:
+        log.info("ragents-server %s listens on %s", version("ragents-grpc"), server.address)
+        async with kept(server, parts):
+            lame_duck = await stopped()
+            await server.drain(settings.lame_duck if lame_duck else 0, settings.grace)
+    log.info("stopped")
+    return 0
+
+
+@asynccontextmanager
+async def kept(server: Server, parts: Parts) -> AsyncIterator[None]:
+    """Makes the server ready, and keeps watch over the database and over documents without vectors meanwhile."""
+    task = asyncio.create_task(_keep(server, parts), name="keeping the server ready")
+    waiting = asyncio.current_task()
+    if waiting is not None:  # a wrong configuration found late ends the server, not only the task
+        task.add_done_callback(lambda done: None if done.cancelled() or not done.exception() else waiting.cancel())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if task.done() and not task.cancelled() and (error := task.exception()):
+            raise error from None
+        raise
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _keep(server: Server, parts: Parts) -> None:
+    while not await _prepared(parts):  # noqa: ASYNC110 - nothing tells when a database comes up
+        await asyncio.sleep(PREPARE_PAUSE)
+    await server.set_ready(True)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_watch(server, parts))
+        group.create_task(_resume(parts))
+
+
+async def _prepared(parts: Parts) -> bool:
+    """Whether the database answered and has this release's schema; ConfigurationError when it never will."""
+    try:
+        await prepare(parts)
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        log.warning("the database does not answer yet, trying again: %s", type(error).__name__)
+        return False
+    return True
+
+
+async def prepare(parts: Parts) -> None:
+    """Brings the database's schema up to this release."""
+    await require_vector(parts.url)
+    await migrate(parts.url, resources.files("ragents_server.index") / "migrations")
+    await parts.pool.expire_connections()  # those made before the extension know none of its types
+    await parts.vectors.prepare()
+
+
+async def _watch(server: Server, parts: Parts) -> None:
+    """Tells the probes when the database goes away and when it is back."""
+    ready = True
+    while True:
+        await asyncio.sleep(WATCH_PAUSE)
+        try:
+            await parts.pool.execute("SELECT 1", timeout=WATCH_PAUSE)
+            answers = True
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is no answer
+            answers = False
+            log.debug("the database does not answer: %s", type(error).__name__)
+        if answers != ready:
+            ready = answers
+            log.warning("the database %s", "answers again" if ready else "does not answer: NOT_SERVING")
+            await server.set_ready(ready)
+
+
+async def _resume(parts: Parts) -> None:
+    """Makes the vectors that a killed server could not."""
+    while True:
+        taken = 0
+        try:
+            taken = await parts.pipeline.resume()
+        except Exception as error:  # noqa: BLE001 - the next look tries again
+            log.warning("making left-over vectors failed, trying again later: %s", type(error).__name__)
+        if not taken:
+            await asyncio.sleep(RESUME_PAUSE)
+
+
+async def check(settings: Settings) -> int:
+    """Prints every setting, secrets masked, and tries each back end; 0 when all answer."""
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        shown = "********" if is_secret(field) and value is not None else "" if value is None else value
+        _say(f"{PREFIX}{name.upper()}={shown}")
+    failures = 0
+    started = time.monotonic()
+    async with opened(settings) as parts:
+        _say(f"embeddings: {parts.embeddings.model}, {parts.embeddings.dimension} dimensions: ok")
+        try:
+            await prepare(parts)
+            found = await parts.pool.fetchval("SELECT current_setting('server_version')")
+            _say(f"database: PostgreSQL {found}: ok")
+        except Exception as error:
+            if isinstance(error, RagentsError) or not is_unavailable(error):
+                raise
+            failures += 1
+            _say(f"database: does not answer ({type(error).__name__})")
+        _say("not ready" if failures else f"ready in {time.monotonic() - started:.1f} s")
+    return 1 if failures else 0
+
+
+def _say(line: str) -> None:
+    print(line)  # noqa: T201 - the command's own voice

@@ -1,0 +1,90 @@
+"""Retrieval: a question in, the best passages of the caller's documents out, with what a writer needs of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ragents_client.v1.answer_pb2 import Passage, Question
+from ragents_server.caller import Caller
+from ragents_server.index.search import FoundPassage, Query, Scope, Search
+from ragents_server.index.terms import terms
+from ragents_server.models.embeddings import Embeddings, Vectors
+from ragents_server.rag.fusion import Ranked, Reranker, diversify, fuse
+from ragents_server.signals import span
+
+DEPTH = 50  # the best of each leg that fusion looks at
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found for a question, best first.
+
+    `vector` is the question's. Of each passage: its sentences as half-open spans of characters, and one
+    unit vector a sentence, None while they are still being made. `idf` is of the question's terms.
+    """
+
+    vector: Vectors
+    passages: tuple[Passage, ...]
+    sentences: tuple[tuple[tuple[int, int], ...], ...]
+    sentence_vectors: tuple[Vectors | None, ...]
+    idf: Mapping[str, float]
+
+
+class Retrieval:
+    """Hybrid retrieval: both legs in the database, fused by score; reranked and diversified where that is set."""
+
+    def __init__(
+        self,
+        search: Search,
+        embeddings: Embeddings,
+        *,
+        top_k: int,
+        reranker: Reranker | None = None,
+        relevance: float = 1.0,
+    ) -> None:
+        self._search = search
+        self._embeddings = embeddings
+        self._top_k = top_k
+        self._reranker = reranker
+        self._relevance = relevance  # of maximal marginal relevance; 1 leaves the ranking alone
+
+    async def __call__(self, question: Question, caller: Caller) -> Found:
+        """The best `top_k` passages; fewer where there are no more. Raises ModelMismatch."""
+        with span("retrieve", collections=len(question.collections)) as told:
+            top_k = question.top_k if question.HasField("top_k") else self._top_k
+            vector = (await self._embeddings.embed_queries([question.text]))[0]
+            scope = Scope(caller.tenant, tuple(question.collections), tuple(question.conditions))
+            query = Query(tuple(terms(question.text)), vector, self._embeddings.model)
+            found = await self._search.hybrid(scope, query, depth=max(DEPTH, top_k))
+            rows = await self._ranked(question, fuse(found), caller.tenant, top_k)
+            told.set(passages=len(rows))
+            return _found(vector, rows, found.idf)
+
+    async def _ranked(self, question: Question, ranked: list[Ranked], tenant: str, top_k: int) -> list[FoundPassage]:
+        """The best passages with their scores; more than `top_k` are read only where their order may still change."""
+        if self._reranker is None and self._relevance == 1:
+            ranked = ranked[:top_k]
+        rows = {row.id: row for row in await self._search.passages(tenant, [one.passage for one in ranked])}
+        ranked = [one for one in ranked if one.passage in rows]  # some may have gone since
+        for one in ranked:
+            score = rows[one.passage].passage.score
+            score.fused, score.lexical, score.dense = one.fused, one.lexical, one.dense or 0.0
+        if self._reranker is not None and ranked:
+            values = await self._reranker(question.text, [rows[one.passage].passage.text for one in ranked])
+            for one, value in zip(ranked, values, strict=True):
+                rows[one.passage].passage.score.rerank = value
+            reranked = [replace(one, fused=value) for one, value in zip(ranked, values, strict=True)]
+            ranked = sorted(reranked, key=lambda one: -one.fused)  # equal ones keep their order
+        if self._relevance < 1:
+            vectors = {row.id: row.vector for row in rows.values() if row.vector is not None}
+            ranked = diversify(ranked, vectors, top_k, self._relevance)
+        return [rows[one.passage] for one in ranked[:top_k]]
+
+
+def _found(vector: Vectors, rows: list[FoundPassage], idf: Mapping[str, float]) -> Found:
+    return Found(
+        vector=vector,
+        passages=tuple(row.passage for row in rows),
+        sentences=tuple(row.sentences for row in rows),
+        sentence_vectors=tuple(row.sentence_vectors for row in rows),
+        idf=idf,
+    )

@@ -1,0 +1,167 @@
+"""The gRPC server: the order of guards, the list of services, health, start and drain."""
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+
+from ragents_client.v1 import (
+    agent_service_pb2,
+    cache_service_pb2,
+    document_service_pb2,
+    health_service_pb2,
+    query_service_pb2,
+)
+from ragents_client.v1.agent_service_pb2_grpc import AgentServiceServicer, add_AgentServiceServicer_to_server
+from ragents_client.v1.cache_service_pb2_grpc import CacheServiceServicer, add_CacheServiceServicer_to_server
+from ragents_client.v1.document_service_pb2_grpc import add_DocumentServiceServicer_to_server
+from ragents_client.v1.health_service_pb2_grpc import HealthServiceServicer, add_HealthServiceServicer_to_server
+from ragents_client.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
+from ragents_server.errors import ConfigurationError
+from ragents_server.identity.keys import read_keys
+from ragents_server.interceptors.around import Around, Guard
+from ragents_server.interceptors.deadline import deadline
+from ragents_server.interceptors.errors import errors
+from ragents_server.interceptors.identity import identity
+from ragents_server.interceptors.readiness import Readiness
+from ragents_server.services.documents import DocumentService
+from ragents_server.services.query import QueryService
+from ragents_server.settings import Settings
+from ragents_server.wiring import Parts
+
+log = logging.getLogger(__name__)
+
+SERVICES = tuple(
+    module.DESCRIPTOR.services_by_name[name].full_name
+    for module, name in (
+        (query_service_pb2, "QueryService"),
+        (document_service_pb2, "DocumentService"),
+        (agent_service_pb2, "AgentService"),
+        (cache_service_pb2, "CacheService"),
+        (health_service_pb2, "HealthService"),
+    )
+)
+LIVENESS = "ragents-liveness"
+PROBES = ("", "ragents-readiness", "ragents-startup", *SERVICES)  # follow the state store; liveness never does
+
+
+def guards(settings: Settings, readiness: Readiness) -> Sequence[Guard]:
+    """The guards around every RPC, outermost first; tracing, metrics and limits take their places here."""
+    keys = read_keys(settings.keys) if settings.keys else None
+    bounded = deadline(settings.deadline, settings.max_deadline, settings.upload_deadline)
+    return errors, identity(keys), readiness, bounded
+
+
+def options(settings: Settings) -> list[tuple[str, Any]]:
+    """The transport's limits."""
+    return [
+        ("grpc.so_reuseport", 0),  # otherwise a second server binds the same port in silence
+        ("grpc.max_receive_message_length", settings.max_message),
+        ("grpc.max_send_message_length", settings.max_message),
+        ("grpc.max_metadata_size", settings.max_metadata),
+        ("grpc.absolute_max_metadata_size", settings.max_metadata),  # else refused at random between the two
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that listens."""
+
+    grpc: grpc.aio.Server
+    health: HealthServicer
+    readiness: Readiness
+    address: str  # the port is the one chosen where the setting's was 0
+
+    async def set_ready(self, ready: bool) -> None:
+        """Tells the probes whether calls would be served."""
+        self.readiness.started = self.readiness.started or ready
+        serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in PROBES:
+            await self.health.set(name, serving if ready else not_serving)
+
+    async def drain(self, lame_duck: float, grace: float) -> None:
+        """NOT_SERVING first, so that balancers look elsewhere; then no new calls; then those under way end."""
+        await self.health.enter_graceful_shutdown()
+        log.info("draining: no new calls in %.3g s, the end at most %.3g s after that", lame_duck, grace)
+        await asyncio.sleep(lame_duck)
+        await self.grpc.stop(grace)
+
+
+@asynccontextmanager
+async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
+    """Listens, NOT_SERVING until `set_ready`; ends at once when left without a drain."""
+    refuse_open_listener(settings)
+    readiness = Readiness()
+    server = grpc.aio.server(interceptors=[Around(guards(settings, readiness))], options=options(settings))
+    add_QueryServiceServicer_to_server(QueryService(parts.engine, parts.retrieval), server)  # type: ignore[abstract]
+    add_DocumentServiceServicer_to_server(
+        DocumentService(
+            parts.documents,
+            parts.collections,
+            parts.pipeline,
+            max_document=settings.max_document,
+            max_uploads=settings.max_uploads,
+        ),
+        server,
+    )
+    # Not built yet: the generated servicers answer UNIMPLEMENTED.
+    add_AgentServiceServicer_to_server(AgentServiceServicer(), server)  # type: ignore[abstract]
+    add_CacheServiceServicer_to_server(CacheServiceServicer(), server)  # type: ignore[abstract]
+    add_HealthServiceServicer_to_server(HealthServiceServicer(), server)  # type: ignore[abstract]
+    health = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    await health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
+    if settings.reflection:
+        reflection.enable_server_reflection(
+            (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
+        )
+    host = settings.listen.rpartition(":")[0]
+    running = Server(server, health, readiness, f"{host}:{bind(server, settings.listen)}")
+    await running.set_ready(False)  # the servicer starts as SERVING
+    await server.start()
+    try:
+        yield running
+    finally:
+        await server.stop(None)
+
+
+def bind(server: grpc.aio.Server, address: str) -> int:
+    """The port bound; ConfigurationError when it is taken."""
+    try:
+        return server.add_insecure_port(address)
+    except RuntimeError:
+        raise ConfigurationError(
+            f"RAGENTS_LISTEN: cannot listen on {address}; is another server running there?"
+        ) from None
+
+
+def refuse_open_listener(settings: Settings) -> None:
+    """A plaintext port must not face strangers, and without keys everybody would be the local caller."""
+    if is_loopback(settings.listen):
+        return
+    if not settings.plaintext:
+        raise ConfigurationError(
+            f"RAGENTS_LISTEN: {settings.listen} is not loopback, and the listener is plaintext; "
+            "put a mesh or proxy in front and set RAGENTS_PLAINTEXT=true"
+        )
+    if settings.keys is None:
+        raise ConfigurationError("RAGENTS_KEYS: needed on a listener that is not on loopback")
+
+
+def is_loopback(listen: str) -> bool:
+    """Whether only this machine can reach the address."""
+    host = listen.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

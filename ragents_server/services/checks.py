@@ -1,0 +1,151 @@
+"""Every field a caller sends is checked here, once; what is wrong is told field by field."""
+
+import re
+from collections.abc import Iterable
+
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct, Value
+
+from ragents_client.v1.answer_pb2 import CacheMode, Condition, Question, Rewriting
+from ragents_server.caller import Caller
+from ragents_server.errors import InvalidRequest, PermissionDenied
+
+DEFAULT_COLLECTION = "default"
+COLLECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+DOCUMENT_ID = re.compile(r"[0-9a-f]{32}")
+MAX_TEXT = 8_192
+MAX_ANSWER = 32_768
+MAX_METADATA = 16_384
+MAX_PAGE = 1_000
+USUAL_PAGE = 100
+SCALARS = {"number_value", "string_value", "bool_value"}
+
+
+class Violations:
+    """Collects what is wrong, and raises it all at once."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, str] = {}
+
+    def require(self, good: bool, field: str, text: str) -> None:
+        """Notes `text` against `field` unless `good`."""
+        if not good:
+            self._found.setdefault(field, text)
+
+    def check(self) -> None:
+        """Raises InvalidRequest when anything was noted."""
+        if self._found:
+            told = "; ".join(f"{field} {text}" for field, text in self._found.items())
+            raise InvalidRequest(told[:1000], violations=self._found)
+
+
+def check_question(question: Question, caller: Caller) -> Question:
+    """The question with its collections filled in; InvalidRequest or PermissionDenied otherwise."""
+    found = Violations()
+    size = len(question.text.encode())
+    found.require(bool(question.text.strip()), "question.text", "must not be empty")
+    found.require(size <= MAX_TEXT, "question.text", f"has {size:,} bytes, more than {MAX_TEXT:,}")
+    found.require("\0" not in question.text, "question.text", "must not contain NUL")
+    found.require(len(question.collections) <= 32, "question.collections", "has more than 32 entries")
+    found.require(len(question.conditions) <= 16, "question.conditions", "has more than 16 entries")
+    found.require(len(question.history) <= 32, "question.history", "has more than 32 entries")
+    if question.HasField("top_k"):
+        found.require(1 <= question.top_k <= 100, "question.top_k", "must be 1 to 100")
+    found.require(question.rewriting in Rewriting.values(), "question.rewriting", "is not a known value")
+    found.require(question.cache_mode in CacheMode.values(), "question.cache_mode", "is not a known value")
+    for i, exchange in enumerate(question.history[:32]):
+        where = f"question.history[{i}]"
+        found.require(
+            len(exchange.question.encode()) <= MAX_TEXT, f"{where}.question", f"has more than {MAX_TEXT:,} bytes"
+        )
+        found.require(
+            len(exchange.answer.encode()) <= MAX_ANSWER, f"{where}.answer", f"has more than {MAX_ANSWER:,} bytes"
+        )
+    for i, condition in enumerate(question.conditions[:16]):
+        _condition(condition, f"question.conditions[{i}]", found)
+    found.check()
+    checked = Question()
+    checked.CopyFrom(question)
+    del checked.collections[:]
+    checked.collections.extend(dict.fromkeys(granted(name, caller) for name in question.collections or [""]))
+    return checked
+
+
+def _condition(condition: Condition, where: str, found: Violations) -> None:
+    found.require(0 < len(condition.field.encode()) <= 128, f"{where}.field", "must be 1 to 128 bytes")
+    found.require("\0" not in condition.field, f"{where}.field", "must not contain NUL")
+    kind = condition.WhichOneof("test")
+    found.require(kind is not None, where, "has no test: set equals, any_of, range or exists")
+    if kind == "equals":
+        _scalars([condition.equals], f"{where}.equals", found)
+    if kind == "any_of":
+        found.require(1 <= len(condition.any_of.values) <= 100, f"{where}.any_of", "must have 1 to 100 values")
+        _scalars(condition.any_of.values, f"{where}.any_of", found)
+    if kind == "range":
+        bounds = [getattr(condition.range, name) for name in ("at_least", "at_most") if condition.range.HasField(name)]
+        found.require(bool(bounds), f"{where}.range", "needs at_least or at_most")
+        kinds = {bound.WhichOneof("kind") for bound in bounds}
+        same = len(kinds) <= 1 and kinds <= {"number_value", "string_value"}
+        found.require(same, f"{where}.range", "needs bounds that are both numbers or both strings")
+        _scalars(bounds, f"{where}.range", found)
+
+
+def _scalars(values: Iterable[Value], where: str, found: Violations) -> None:
+    for value in values:
+        found.require(value.WhichOneof("kind") in SCALARS, where, "must be a string, a number or a bool")
+        found.require("\0" not in value.string_value, where, "must not contain NUL")
+        finite = abs(value.number_value) < float("inf")  # False for NaN too
+        found.require(finite, where, "must be a finite number")
+
+
+def granted(collection: str, caller: Caller) -> str:
+    """The collection's name, `default` for an empty one; it must be well formed and granted to the caller."""
+    name = collection or DEFAULT_COLLECTION
+    if not COLLECTION.fullmatch(name):
+        text = "must be 1 to 128 letters, digits, '.', '_' or '-', beginning with a letter or digit"
+        raise InvalidRequest(f"collection {text}", violations={"collection": text})
+    if not caller.may_use(name):
+        raise PermissionDenied(f"the collection {name} is not granted to this credential")
+    return name
+
+
+def check_page_size(size: int) -> int:
+    """The page's size, the usual one for 0."""
+    if not 0 <= size <= MAX_PAGE:
+        text = f"must be 0 to {MAX_PAGE:,}"
+        raise InvalidRequest(f"page_size {text}", violations={"page_size": text})
+    return size or USUAL_PAGE
+
+
+def check_id(value: str, field: str) -> str:
+    """An id as it is; an empty one is a mistake, a malformed one is simply unknown."""
+    if not value:
+        raise InvalidRequest(f"{field} must not be empty", violations={field: "must not be empty"})
+    return value if DOCUMENT_ID.fullmatch(value) else ""
+
+
+def check_prefix(value: str) -> str:
+    """A name's beginning."""
+    if len(value.encode()) > 1024 or "\0" in value:
+        text = "must be at most 1,024 bytes without NUL"
+        raise InvalidRequest(f"name_prefix {text}", violations={"name_prefix": text})
+    return value
+
+
+def check_metadata(metadata: Struct) -> Struct:
+    """A document's metadata: bounded, without NUL, with finite numbers."""
+    found = Violations()
+    try:
+        size = len(MessageToJson(metadata, indent=None).encode())
+    except ValueError:
+        size = 0
+        found.require(False, "metadata", "must hold finite numbers only")
+    found.require(size <= MAX_METADATA, "metadata", f"has {size:,} bytes as JSON, more than {MAX_METADATA:,}")
+    found.require(not _has_nul(metadata), "metadata", "must not contain NUL")
+    found.check()
+    return metadata
+
+
+def _has_nul(message: Message) -> bool:
+    return b"\0" in message.SerializeToString() and "\\u0000" in MessageToJson(message)  # lengths may be 0 bytes too

