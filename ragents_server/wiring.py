@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from asyncpg import Pool, Record
-
 from ragents_server.connections.launcher import embedded_postgres
 from ragents_server.connections.postgres import open_pool
 from ragents_server.errors import ConfigurationError
 from ragents_server.index.collections import Collections
 from ragents_server.index.documents import Documents
 from ragents_server.index.search import Search
+from ragents_server.index.statements import Pool
 from ragents_server.index.vectors import Vectors
 from ragents_server.ingest.chunks import Cut
 from ragents_server.ingest.pipeline import Pipeline
@@ -33,7 +32,7 @@ class Parts:
     """All that the services and the operations work with, opened."""
 
     url: str  # the database's
-    pool: Pool[Record]
+    pool: Pool
     embeddings: Embeddings
     documents: Documents
     collections: Collections

@@ -10,12 +10,16 @@ from typing import Any, Self, cast
 
 from ragents_server.ingest import frames
 
-_EXIT_SECONDS = 5
+_EXIT_SECONDS = 2
 _READ_AHEAD = 1 << 20
 
 
 class BrokenFrame(Exception):
     """The child sent less than it announced, more than is allowed, or something else altogether."""
+
+
+class NotAccepted(Exception):
+    """The child was gone before it had the document, which is not the document's fault."""
 
 
 class Child:
@@ -48,13 +52,15 @@ class Child:
         return not self._fresh or self._served >= documents or self._resident > resident_bytes
 
     async def exchange(self, request: dict[str, Any], content: bytes, most: int) -> tuple[dict[str, Any], bytes]:
-        """The reply's header and body; raises BrokenFrame when the child dies or sends anything but one."""
+        """The reply's header and body; raises NotAccepted, or BrokenFrame when it dies or sends anything but one."""
         try:
             for part in frames.packed(request, content):
                 self._requests.write(part)
                 await self._requests.drain()
-        except ConnectionError as error:
-            raise BrokenFrame from error
+            if await self._replies.readexactly(1) != frames.ACCEPTED:
+                raise BrokenFrame
+        except (ConnectionError, asyncio.IncompleteReadError) as error:
+            raise NotAccepted from error
         head, body = await _receive(self._replies, most)
         reply = await asyncio.to_thread(_parsed, head)
         self._served += 1

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 LENGTHS = struct.Struct("!IQ")
+ACCEPTED = b"\x06"
+"""Sent when a request has arrived in full: what ends the child from here on is the document's doing."""
 
 
 def packed(header: Mapping[str, Any], body: bytes) -> tuple[bytes, bytes]:

@@ -5,12 +5,12 @@ import logging
 import math
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from ragents_server.index.chunk import Chunk
-from ragents_server.ingest.child import BrokenFrame, Child
+from ragents_server.ingest.child import BrokenFrame, Child, NotAccepted
 from ragents_server.ingest.chunks import Cut
 from ragents_server.ingest.failures import DocumentError
 from ragents_server.ingest.loaders import LOADERS
@@ -85,7 +85,7 @@ class Sandbox:
         self._check_size(content)
         request = self._request(name, media_type, cut or Cut(), self._bounds.scale(len(content)))
         async with self._free:
-            header, body = await self._exchange(request, content)
+            header, body = await self._answered(request, content)
         return await asyncio.to_thread(_read_reply, header, body)
 
     def _check_size(self, content: bytes) -> None:
@@ -108,9 +108,18 @@ class Sandbox:
             "cpu_seconds": math.ceil(self._bounds.cpu_seconds * scale),
         }
 
-    async def _exchange(self, request: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+    async def _answered(self, request: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+        """A child that ended while it waited for work is no fault of the document: another one gets it."""
+        for _ in range(self._workers):
+            with suppress(NotAccepted):
+                return await self._exchange(await self._take(), request, content)
+        try:
+            return await self._exchange(await self._start(), request, content)
+        except NotAccepted as error:
+            raise _crash(None) from error
+
+    async def _exchange(self, child: Child, request: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
         """One document to one child; a child that did not answer in full never sees another document."""
-        child = await self._take()
         reusable = False
         wall_seconds = self._bounds.wall_seconds * self._bounds.scale(len(content))
         try:
@@ -118,10 +127,8 @@ class Sandbox:
                 reply = await child.exchange(request, content, most=8 * self._bounds.document_bytes + _MB)
             reusable = not child.worn(self._documents_per_worker, self._bounds.memory_bytes // 2)
         except TimeoutError as error:
-            seconds = f"{self._bounds.wall_seconds:g} s"
-            raise DocumentError(
-                "DOCUMENT_TIMEOUT", f"Reading the document took over {seconds}; split it up."
-            ) from error
+            message = f"Reading the document took over {wall_seconds:.0f} s; split it up."
+            raise DocumentError("DOCUMENT_TIMEOUT", message) from error
         except BrokenFrame as error:
             raise _crash(await child.exit_code()) from error
         finally:

@@ -31,6 +31,8 @@ def main() -> None:
     _confine()
     while (request := frames.read(requests)) is not None:
         header, content = request
+        replies.write(frames.ACCEPTED)
+        replies.flush()
         reply, body, fresh = _answer(header, content)
         del content, request
         frames.write(replies, {**reply, "resident": _memory_pages()[1] * _PAGE, "fresh": fresh}, body)

@@ -17,6 +17,7 @@ CREATE TABLE collections (
     next_model text COLLATE "C",                                         -- a reindex under way, else all three NULL
     next_dimension integer,
     next_generation integer,
+    stale_generations integer[] NOT NULL DEFAULT '{}',                  -- vectors that are to be deleted
     analyzer text NOT NULL,
     pivot double precision NOT NULL,                                    -- the passage length that BM25 takes for the mean
     epoch bigint NOT NULL DEFAULT nextval('collection_creations')::bigint << 32, -- the low half counts changes
