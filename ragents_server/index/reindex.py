@@ -52,7 +52,7 @@ class Reindex:
         return [Unembedded(row["id"], row["text"], to_spans(row["sentences"])) for row in rows]
 
     async def add(self, generation: int, embeddings: Sequence[PassageEmbedding]) -> bool:
-        """Store vectors beside the old ones; passages that have gone are left out. False: no such reindex is under way."""
+        """Store vectors beside the old ones, but for passages that have gone; False: no such reindex is under way."""
         sql = statements("reindex")
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(statements("collections")["lock"], *self._keys())

@@ -79,13 +79,16 @@ class Vectors:
             if aim is None:
                 return False
             require_model(place["collection"], (aim["embedding_model"], aim["dimension"]), self._model)
-            missing = {row["id"] for row in await connection.fetch(sql["missing"], document, generation)}
-            if missing.isdisjoint(one.passage for one in embeddings):
+            rows = await connection.fetch(sql["embedded"], document, generation)
+            embedded = {row["id"]: row["embedded"] for row in rows}
+            if any(one.passage not in embedded for one in embeddings):
                 return False
-            fresh = [one for one in embeddings if one.passage in missing]
-            await write_vectors(connection, [(one, document) for one in fresh], generation)
-            await connection.execute(sql["renew"], document, len(missing) == len(fresh), LEASE)
-            await connection.execute(statements("collections")["changed"], aim["id"], 0, 0, 0)
+            fresh = [one for one in embeddings if not embedded[one.passage]]
+            if fresh:
+                await write_vectors(connection, [(one, document) for one in fresh], generation)
+                complete = sum(embedded.values()) + len(fresh) == len(embedded)
+                await connection.execute(sql["renew"], document, complete, LEASE)
+                await connection.execute(statements("collections")["changed"], aim["id"], 0, 0, 0)
         return True
 
     async def claim(self, limit: int, lease: timedelta = LEASE) -> list[Claim]:

@@ -59,6 +59,7 @@ class Sandbox:
         self._free = asyncio.Semaphore(workers)
         self._idle: list[Child] = []
         self._children: set[Child] = set()
+        self._closed = False
 
     @classmethod
     @asynccontextmanager
@@ -76,8 +77,7 @@ class Sandbox:
                 sandbox._idle.append(await sandbox._start())
             yield sandbox
         finally:
-            for child in list(sandbox._children):
-                await sandbox._end(child)
+            await sandbox._close()
 
     async def parse(self, content: bytes, name: str, media_type: str = "", cut: Cut | None = None) -> Parsed:
         """The document's chunks; waits for a free child. Raises DocumentError for what cannot go in."""
@@ -149,7 +149,17 @@ class Sandbox:
     async def _start(self) -> Child:
         child = await Child.start()
         self._children.add(child)
+        if self._closed:
+            await self._end(child)
+            raise RuntimeError("the sandbox is closed")
         return child
+
+    async def _close(self) -> None:
+        self._closed = True
+        for child in self._children:
+            child.kill()
+        for child in list(self._children):
+            await self._end(child)
 
     async def _end(self, child: Child) -> None:
         child.kill()

@@ -69,7 +69,7 @@ def _over_stored_weights(node: Any, makers: dict[str, Any]) -> _Product | None:
 
 def _widens(weights: Any) -> bool:
     rows, columns = weights.dims
-    return bool(rows <= columns)
+    return bool(rows == columns)
 
 
 def _model_type() -> Any:

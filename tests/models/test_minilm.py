@@ -38,12 +38,12 @@ async def test_vectors_are_unit_vectors_one_a_text() -> None:
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
 
 
-async def test_similarities_are_those_published_for_the_model() -> None:
+async def test_similarities_are_near_those_published_for_the_model() -> None:
     person = "That is a happy person"
     others = ["That is a happy dog", "That is a very happy person", "Today is a sunny day"]
     async with MiniLM.open(threads=1) as model:
         first, *rest = await model.embed_queries([person, *others])
-    assert [float(first @ other) for other in rest] == pytest.approx([0.695, 0.943, 0.257], abs=0.02)
+    assert [float(first @ other) for other in rest] == pytest.approx([0.695, 0.943, 0.257], abs=0.03)
 
 
 async def test_a_text_has_one_vector_whatever_is_asked_beside_it() -> None:

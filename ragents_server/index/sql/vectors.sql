@@ -5,10 +5,9 @@ SELECT c.tenant, c.name AS collection FROM documents d JOIN collections c ON c.i
 SELECT c.id, c.embedding_model, c.dimension FROM documents d JOIN collections c ON c.id = d.collection
 WHERE d.id = $1 AND c.generation = $2
 
--- name: missing
-SELECT p.id FROM passages p
-WHERE p.document = $1
-    AND NOT EXISTS (SELECT FROM passage_vectors v WHERE v.passage = p.id AND v.generation = $2)
+-- name: embedded
+SELECT p.id, EXISTS (SELECT FROM passage_vectors v WHERE v.passage = p.id AND v.generation = $2) AS embedded
+FROM passages p WHERE p.document = $1
 
 -- name: renew
 UPDATE documents SET embedded = $2, leased_until = now() + $3 WHERE id = $1
