@@ -37,8 +37,8 @@ def main() -> int:
     over += [f"{name}: {size} lines, {FUNCTION} allowed" for name, size in lengths if size > FUNCTION]
     total, tested = sum(sizes.values()), sum(map(lines, tests))
     print(
-        f"budgets: {len(code)} files of median {statistics.median(sizes.values()):g} lines, {len(lengths)} functions of "
-        f"median {statistics.median(size for _, size in lengths):g}, {tested / total:.2f} lines of test a line of code"
+        f"budgets: {len(code)} files of median {statistics.median(sizes.values()):g} lines, {len(lengths)} functions "
+        f"of median {statistics.median(size for _, size in lengths):g}, {tested / total:.2f} lines of test a line of code"
     )
     print("\n".join(over), file=sys.stderr)
     return 1 if over else 0

@@ -4,7 +4,9 @@ import ast
 import sys
 from pathlib import Path
 
-HEADER = '"""The generated contract `ragents.v1`: messages, enums, stubs and servicers. Made by scripts/generate."""\n\n'
+HEADER = (
+    '"""The generated contract `ragents.v1`: messages, enums, stubs and servicers. Made by scripts/generate."""\n\n'
+)
 
 
 def public_names(stub: Path) -> list[str]:
@@ -17,7 +19,13 @@ def public_names(stub: Path) -> list[str]:
             names.append(node.target.id)
         elif isinstance(node, ast.FunctionDef):
             names.append(node.name)
-    return sorted({name for name in names if not name.startswith("_") and name not in {"DESCRIPTOR", "GRPC_VERSION"} and not name.startswith("GRPC_")})
+    return sorted(
+        {
+            name
+            for name in names
+            if not name.startswith("_") and name not in {"DESCRIPTOR", "GRPC_VERSION"} and not name.startswith("GRPC_")
+        }
+    )
 
 
 def main(folder: Path) -> None:
@@ -26,7 +34,9 @@ def main(folder: Path) -> None:
         module = stub.name.removesuffix(".pyi")
         wanted = [name for name in public_names(stub) if not name.endswith("AsyncStub")]
         if wanted:
-            lines.append(f"from ragents_client.v1.{module} import {', '.join(f'{name} as {name}' for name in wanted)}\n")
+            lines.append(
+                f"from ragents_client.v1.{module} import {', '.join(f'{name} as {name}' for name in wanted)}\n"
+            )
             exported += wanted
     listing = "".join(f'    "{name}",\n' for name in sorted(set(exported)))
     (folder / "__init__.py").write_text(f"{HEADER}{''.join(lines)}\n__all__ = [\n{listing}]\n")

@@ -1,0 +1,75 @@
+"""What the server's two legs are held against: bm25s and an exact search of the same model's vectors, over whole texts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import bm25s
+import numpy as np
+import Stemmer
+from numpy.typing import NDArray
+
+from ragents_server.models.minilm import MiniLM
+
+DEPTH = 50  # the best of each leg that are fused, as in the server
+
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Document ids best first, by query: each leg alone, and both by min-max scaling, half and half."""
+
+    lexical: dict[str, list[str]]
+    dense: dict[str, list[str]]
+    fused: dict[str, list[str]]
+
+
+async def rank(corpus: Mapping[str, str], queries: Mapping[str, str], model: MiniLM) -> Reference:
+    """The reference's rankings of `corpus` for `queries`, both texts by id."""
+    names = list(corpus)
+    lexical = bm25_scores(list(corpus.values()), list(queries.values()))
+    dense = await dense_scores(list(corpus.values()), list(queries.values()), model)
+    fused = [_best(min_max(*row), names) for row in zip(lexical, dense, strict=True)]
+    return Reference(
+        {query: _best(row, names) for query, row in zip(queries, lexical, strict=True)},
+        {query: _best(row, names) for query, row in zip(queries, dense, strict=True)},
+        dict(zip(queries, fused, strict=True)),
+    )
+
+
+def bm25_scores(texts: Sequence[str], queries: Sequence[str]) -> Scores:
+    """bm25s with English stems and stop words, k1 1.5 and b .75: a row a query, a column a text."""
+    options: dict[str, Any] = {"stopwords": "en", "stemmer": Stemmer.Stemmer("english"), "show_progress": False}
+    index = bm25s.BM25(k1=1.5, b=0.75)
+    index.index(bm25s.tokenize(list(texts), **options), show_progress=False)
+    asked = bm25s.tokenize(list(queries), return_ids=False, **options)
+    return np.stack([index.get_scores(words) if words else np.zeros(len(texts), np.float32) for words in asked])
+
+
+async def dense_scores(texts: Sequence[str], queries: Sequence[str], model: MiniLM) -> Scores:
+    """Cosines of whole texts, cut where the model cuts them: a row a query, a column a text."""
+    vectors = await model.embed_passages(texts, [()] * len(texts))
+    found: Scores = await model.embed_queries(queries) @ np.stack([one.passage for one in vectors]).T
+    return found
+
+
+def min_max(lexical: Scores, dense: Scores) -> Scores:
+    """Both scaled to 0 to 1 over the union of both legs' best, half and half; what is in neither gets nothing."""
+    pool = np.union1d(_top(lexical), _top(dense))
+    fused = np.zeros_like(dense)
+    fused[pool] = (_scaled(lexical[pool]) + _scaled(dense[pool])) / 2
+    return fused
+
+
+def _scaled(scores: Scores) -> Scores:
+    least, most = scores.min(), scores.max()
+    return (scores - least) / (most - least) if most > least else np.zeros_like(scores)
+
+
+def _top(scores: Scores) -> NDArray[np.intp]:
+    return np.argsort(-scores, kind="stable")[:DEPTH]
+
+
+def _best(scores: Scores, names: Sequence[str]) -> list[str]:
+    return [names[at] for at in _top(scores)]

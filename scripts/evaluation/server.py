@@ -1,0 +1,92 @@
+"""A server of one's own for a measurement: the installed program on a free loopback port, with an empty data folder."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ragents_client import AsyncClient
+
+START = 60.0  # seconds until it answers
+STOP = 30.0
+
+
+class ServerError(Exception):
+    """The server did not come up; the message ends with its last words."""
+
+
+@asynccontextmanager
+async def running_server(settings: Mapping[str, str] | None = None) -> AsyncIterator[AsyncClient]:
+    """A client of a server that answers, with default settings but for `settings` (name in capitals to value)."""
+    with tempfile.TemporaryDirectory(prefix="ragents-measure-") as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL does not run as root, and must be able to enter
+        log, address = Path(folder, "log"), f"127.0.0.1:{free_port()}"
+        given = {"DATA": f"{folder}/data", "LISTEN": address, "LAME_DUCK": "0", "LOG_LEVEL": "WARNING", **(settings or {})}
+        process = await start(given, log)
+        try:
+            async with AsyncClient(address, wait_for_ready=True) as client:
+                await answers(client, process, log)
+                yield client
+        finally:
+            await end(process)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def start(settings: Mapping[str, str], log: Path) -> asyncio.subprocess.Process:
+    """The program beside this Python, whatever the caller's own RAGENTS_ variables say."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAGENTS_")}
+    environment |= {f"RAGENTS_{name}": value for name, value in settings.items()}
+    with log.open("wb") as output:
+        return await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("ragents-server"),
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C is for us, who end it in order
+        )
+
+
+async def answers(client: AsyncClient, process: asyncio.subprocess.Process, log: Path) -> None:
+    """Returns once the server is healthy; ServerError when it ends instead, or takes too long."""
+    healthy = asyncio.create_task(_healthy(client))
+    ended = asyncio.create_task(process.wait())
+    try:
+        await asyncio.wait((healthy, ended), timeout=START, return_when=asyncio.FIRST_COMPLETED)
+        if not healthy.done():
+            raise ServerError("\n".join(["the server did not come up:", *log.read_text().splitlines()[-5:]]))
+        await healthy
+    finally:
+        healthy.cancel()
+        ended.cancel()
+        await asyncio.wait((healthy, ended))
+
+
+async def _healthy(client: AsyncClient) -> None:
+    """The first call waits for the channel, and the channel for the health service to say SERVING."""
+    async for _ in client.list_collections(timeout=START):
+        return
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Asks it to end, and makes it after a while."""
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(STOP):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
