@@ -116,6 +116,7 @@ class Endpoint:
             ("grpc.max_send_message_length", MAX_MESSAGE),
             ("grpc.keepalive_time_ms", KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", 20_000),
+            ("grpc.initial_reconnect_backoff_ms", 200),  # a refused connection is tried again within the retries' time
             # A proxy from the environment cannot reach this machine's own loopback.
             ("grpc.enable_http_proxy", 0 if is_loopback(self.address) else 1),
         ]

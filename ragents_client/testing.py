@@ -13,6 +13,7 @@ a function that gets the `ReceivedCall` and gives one of those. An RPC without a
 
 from __future__ import annotations  # gRPC's classes take type arguments in its stubs only
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -31,7 +32,8 @@ from ragents_client.errors import RagentsError, Unimplemented
 from ragents_client.status import DETAILS, DOMAIN, PREFIX
 from ragents_client.v1.error_reason_pb2 import ErrorReason
 
-THREADS = 16
+THREADS = 32
+HEALTHY = b"\x08\x01"  # grpc.health.v1.HealthCheckResponse{status: SERVING}, whose package is no part of the client
 GRACE = 5.0  # seconds
 
 
@@ -115,7 +117,7 @@ class ScriptedServer:
             raise ValueError(f"the contract has no RPC {', '.join(sorted(unknown))}")
         self._script = script
         self._server = grpc.server(ThreadPoolExecutor(THREADS), options=[("grpc.so_reuseport", 0)])
-        self._server.add_generic_rpc_handlers([self._handlers(name) for name in sorted(services())])
+        self._server.add_generic_rpc_handlers([self._health(), *(self._handlers(name) for name in sorted(services()))])
         self._port = self._server.add_insecure_port(f"127.0.0.1:{port}")
         self.calls: list[ReceivedCall] = []
         self._server.start()
@@ -140,6 +142,17 @@ class ScriptedServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _health(self) -> grpc.GenericRpcHandler:
+        def watch(_: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+            left = threading.Event()
+            if context.add_callback(left.set):
+                yield HEALTHY
+                left.wait()
+
+        return grpc.method_handlers_generic_handler(
+            "grpc.health.v1.Health", {"Watch": grpc.unary_stream_rpc_method_handler(watch)}
+        )
 
     def _handlers(self, service: str) -> grpc.GenericRpcHandler:
         handlers = {method.name: self._handler(method) for method in services()[service]}

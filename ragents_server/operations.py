@@ -4,21 +4,25 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import resources
 from importlib.metadata import version
 
 from ragents_server.connections.migrations import migrate, require_vector
-from ragents_server.connections.postgres import is_unavailable
-from ragents_server.errors import RagentsError
+from ragents_server.connections.postgres import is_unavailable, open_pool
+from ragents_server.errors import NotFound, RagentsError
+from ragents_server.index.reindex import Reindex
+from ragents_server.index.vectors import PassageEmbedding
+from ragents_server.models.embeddings import Embeddings
 from ragents_server.server import Server, listening
 from ragents_server.settings import PREFIX, Settings, is_secret
-from ragents_server.wiring import Parts, opened
+from ragents_server.wiring import Parts, database, open_embeddings, opened
 
 log = logging.getLogger(__name__)
 
 PREPARE_PAUSE = 2.0  # seconds between tries to reach the database at start
 WATCH_PAUSE = 2.0  # seconds between looks at the database
+REINDEX_BATCH = 64  # passages
 RESUME_PAUSE = 60.0  # seconds between looks for documents that a killed server left without vectors
 
 
@@ -73,11 +77,16 @@ async def _prepared(parts: Parts) -> bool:
 
 
 async def prepare(parts: Parts) -> None:
-    """Brings the database's schema up to this release."""
-    await require_vector(parts.url)
-    await migrate(parts.url, resources.files("ragents_server.index") / "migrations")
+    """Brings the database up to this release."""
+    await migrate_schema(parts.url)
     await parts.pool.expire_connections()  # those made before the extension know none of its types
     await parts.vectors.prepare()
+
+
+async def migrate_schema(url: str) -> None:
+    """Brings the database's schema up to this release."""
+    await require_vector(url)
+    await migrate(url, resources.files("ragents_server.index") / "migrations")
 
 
 async def _watch(server: Server, parts: Parts) -> None:
@@ -130,6 +139,44 @@ async def check(settings: Settings) -> int:
             _say(f"database: does not answer ({type(error).__name__})")
         _say("not ready" if failures else f"ready in {time.monotonic() - started:.1f} s")
     return 1 if failures else 0
+
+
+async def reindex(settings: Settings, tenant: str, collection: str) -> int:
+    """Embeds a collection's stored text with the model that is set now, beside the vectors that are searched meanwhile.
+
+    Runs beside a server; 1 when there is no such collection. Killed and begun again, it goes on where it was.
+    """
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(database(settings, beside_server=True))
+        await migrate_schema(url)
+        pool = await stack.enter_async_context(open_pool(url, size=2, command_timeout=settings.database_timeout))
+        embeddings = await stack.enter_async_context(open_embeddings(settings))
+        index = Reindex(pool, tenant, collection, embedding_model=embeddings.model, dimension=embeddings.dimension)
+        generation = await index.begin()
+        if generation is None:
+            _say(f"there is no collection {collection} of the tenant {tenant}")
+            return 1
+        done = 0
+        while not await index.switch(generation):
+            done = await _embed_missing(index, generation, embeddings, done)
+        await index.drop_stale()
+        _say(f"{collection}: {done} passages embedded by {embeddings.model} ({embeddings.dimension} dimensions)")
+    return 0
+
+
+async def _embed_missing(index: Reindex, generation: int, embeddings: Embeddings, done: int) -> int:
+    """Makes the vectors that are missing now; how many are done in all."""
+    while batch := await index.next_batch(generation, REINDEX_BATCH):
+        made = await embeddings.embed_passages([one.text for one in batch], [one.sentences for one in batch])
+        rows = [
+            PassageEmbedding(one.passage, vectors.passage, vectors.sentences)
+            for one, vectors in zip(batch, made, strict=True)
+        ]
+        if not await index.add(generation, rows):
+            raise NotFound("the collection was deleted, or another reindex took its place")
+        done += len(batch)
+        _say(f"{done} passages embedded …")
+    return done
 
 
 def _say(line: str) -> None:

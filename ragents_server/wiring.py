@@ -8,6 +8,7 @@ from typing import Any
 
 from ragents_server.connections.launcher import embedded_postgres
 from ragents_server.connections.postgres import open_pool
+from ragents_server.connections.sockets import running_url
 from ragents_server.errors import ConfigurationError
 from ragents_server.index.collections import Collections
 from ragents_server.index.documents import Documents
@@ -79,10 +80,16 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[str]:
-    """The database's URL: the one that is set, or the embedded PostgreSQL's, which runs as long as this is open."""
+async def database(settings: Settings, *, beside_server: bool = False) -> AsyncIterator[str]:
+    """The database's URL: the one that is set, or the embedded PostgreSQL's, which runs as long as this is open.
+
+    `beside_server` joins the embedded PostgreSQL that a server on the same data folder keeps running.
+    """
     if settings.database is not None:
         yield settings.database.get_secret_value()
+        return
+    if beside_server and (running := running_url(settings.data)):
+        yield running
         return
     async with embedded_postgres(settings.data, binaries=settings.postgres_bin) as url:
         yield url

@@ -94,7 +94,10 @@ def mark(figure: Figure) -> str:
 
 
 def _line(row: tuple[str, ...], widths: Sequence[int]) -> str:
-    cells = [cell.rjust(width) if at == 1 else cell.ljust(width) for at, (cell, width) in enumerate(zip(row, widths))]
+    cells = [
+        cell.rjust(width) if at == 1 else cell.ljust(width)
+        for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
     return "  ".join(cells).rstrip()
 
 

@@ -90,7 +90,7 @@ def main() -> int:
     paths = [str(path) for path in given.paths] or [os.path.relpath(ROOT / "docs")]
     with running_server(address) as server:
         put = ragents(address, "put", *paths)
-        if put != 0 and not given.paths:
+        if put not in (0, 1):  # 1: some files could not be read, which was told; the others are in
             return put
         question = given.ask or QUESTION
         if given.paths and not given.ask:

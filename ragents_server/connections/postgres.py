@@ -22,13 +22,12 @@ SESSION = {
     "jit": "off",  # compiling costs more than any of our statements
 }
 
-# The state store is away, or the outcome of a statement is unknown. InterfaceError stands for a connection or pool that
-# closed under a statement; `is_unavailable` tells this from a wrong argument of ours, which has the same parent.
+# The state store is away, or the outcome of a statement is unknown.
 UNAVAILABLE: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
+    asyncpg.InterfaceError,  # a connection or pool that closed before or under the statement
     asyncpg.InternalClientError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -37,12 +36,6 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
     asyncpg.LockNotAvailableError,
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,  # a failover left us at the standby
-)
-
-_OURS = (
-    asyncpg.DataError,
-    asyncpg.exceptions.ClientConfigurationError,
-    asyncpg.exceptions.UnsupportedClientFeatureError,
 )
 
 # What no retry heals: the address or the credentials are wrong.
@@ -56,20 +49,20 @@ MISCONFIGURED: tuple[type[Exception], ...] = (
 
 def is_unavailable(error: BaseException) -> bool:
     """Tell whether the state store is away or the outcome unknown, rather than the statement or its arguments wrong."""
-    return isinstance(error, UNAVAILABLE) and not isinstance(error, _OURS)
+    return isinstance(error, UNAVAILABLE)
 
 
 @asynccontextmanager
 async def open_pool(
     url: str, *, size: int = 10, command_timeout: float = 30.0, statement_cache: int = 100
 ) -> AsyncIterator[asyncpg.Pool]:
-    """Open at most `size` connections; each reconnects when next needed after its server went away.
+    """Open at most `size` connections, none before it is needed: the server may be away, now or later.
 
     Open it after the migrations: vector codecs are registered where the extension exists when a connection is made.
     `statement_cache` is 0 behind a PgBouncer in transaction mode, as `?pgbouncer=true` on the URL says too. A session's
     settings and locks are not reset between users of a connection: use SET LOCAL and transaction-level locks only.
 
-    Raises ConfigurationError when the URL, the user or the database is wrong, one of UNAVAILABLE when nothing answers.
+    A statement raises one of UNAVAILABLE while nothing answers.
     """
     address, arguments = _connecting(url, statement_cache)
     pool = asyncpg.create_pool(
@@ -82,11 +75,8 @@ async def open_pool(
         reset=_keep,
         **arguments,
     )
-    async with _configured():
-        await pool
+    await pool
     try:
-        async with _configured(), pool.acquire():
-            pass  # a wrong address shows now, not at the first statement
         yield pool
     finally:
         await _closed(pool)
@@ -103,7 +93,10 @@ async def _closed(pool: asyncpg.Pool) -> None:
 
 @asynccontextmanager
 async def open_connection(url: str, *, command_timeout: float) -> AsyncIterator[asyncpg.Connection]:
-    """Open one connection of one's own; raises as `open_pool` does."""
+    """Open one connection of one's own, for what comes before the pool.
+
+    Raises ConfigurationError when the URL, the user or the database is wrong, one of UNAVAILABLE when nothing answers.
+    """
     address, arguments = _connecting(url, 0)
     async with _configured():
         connection = await asyncpg.connect(address, command_timeout=command_timeout, **arguments)

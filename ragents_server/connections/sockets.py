@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from ragents_server.connections import pidfile
 from ragents_server.connections.account import Account, barrier, private_folder
 from ragents_server.connections.cluster import ROLE, Cluster
 from ragents_server.errors import ConfigurationError
@@ -50,3 +51,12 @@ def _short_folder(account: Account) -> Path:
     raise ConfigurationError(
         "no temporary folder with a short path for PostgreSQL's socket: set TMPDIR, or a shorter RAGENTS_DATA"
     )
+
+
+def running_url(data: Path) -> str | None:
+    """Return the URL of the embedded PostgreSQL that a server keeps running on this data folder, if one does."""
+    folder = data.absolute() / "postgres" / "cluster"
+    process = pidfile.running(folder)
+    if process is None or not pidfile.ready(folder, process):
+        return None
+    return url(Path((folder / "postmaster.pid").read_text("utf-8").splitlines()[4]))

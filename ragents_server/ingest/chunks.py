@@ -23,7 +23,7 @@ class Cut:
     size: int = 1000
     overlap: int = 200
     max_tokens: int = 256
-    count_tokens: str = "ragents_server.models.minilm:count_tokens"
+    count_tokens: str = "ragents_server.models.minilm_tokens:count_tokens"
 
     def __post_init__(self) -> None:
         if self.size < 8 or not 0 <= self.overlap <= self.size // 2 or self.max_tokens < 8:
@@ -104,7 +104,7 @@ def _units(loaded: Loaded, cut: Cut, counter: _Counter) -> Iterator[_Unit]:
 
 
 def _title(text: str, block: Block) -> str:
-    return " ".join(text[block.start : block.end].strip(" #=\n").split())[:200]
+    return " ".join(text[block.start : block.end].lstrip("# ").rstrip("#=- \n").split())[:200]
 
 
 def _covering(loaded: Loaded) -> Iterator[Block]:

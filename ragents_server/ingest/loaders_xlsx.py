@@ -14,10 +14,10 @@ from ragents_server.ingest.office import add_rows, refusing_damage
 def xlsx(content: bytes, composer: Composer) -> int:
     """Sheets are headings; a row is "column: value; …" with the first row as columns."""
     book = load_workbook(BytesIO(content), read_only=True, data_only=True)
-    for number, sheet in enumerate(book.worksheets, start=1):
-        composer.add(clean(sheet.title), "heading", level=1, page=number)
+    for sheet in book.worksheets:
+        composer.add(clean(sheet.title), "heading", level=1)
         sheet.reset_dimensions()  # what the file says of its own size may be wrong
-        add_rows(composer, (list(map(_cell, row)) for row in sheet.iter_rows(values_only=True)), number)
+        add_rows(composer, (list(map(_cell, row)) for row in sheet.iter_rows(values_only=True)), 0)
     book.close()
     return 0
 

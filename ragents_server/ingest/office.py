@@ -8,6 +8,9 @@ from ragents_server.ingest.failures import DocumentError
 from ragents_server.ingest.loaded import Composer, Loaded
 from ragents_server.ingest.loaders_records import row_line
 
+# What libxml2 and Expat say when they are refused memory; the former has no room left for an error of its own.
+_OUT_OF_MEMORY = ("unknown error", "memory")
+
 
 def refusing_damage(load: Callable[[bytes, Composer], int]) -> Callable[[bytes, str], Loaded]:
     """These libraries raise whatever their code stumbles over: all of it means a damaged file."""
@@ -20,6 +23,8 @@ def refusing_damage(load: Callable[[bytes, Composer], int]) -> Callable[[bytes, 
         except (MemoryError, DocumentError):
             raise
         except Exception as error:
+            if any(words in str(error) for words in _OUT_OF_MEMORY):
+                raise MemoryError from error
             raise DocumentError(
                 "DOCUMENT_CORRUPT", "The file is damaged or not written to the standard; open it and save it again."
             ) from error

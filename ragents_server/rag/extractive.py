@@ -161,5 +161,6 @@ def _choose(found: list[_Scored], max_sentences: int, max_words: int) -> list[_S
 
 def _in_reading_order(chosen: list[_Scored]) -> tuple[Selected, ...]:
     """Sentences of one passage stand together as they are read, the passage of the best one first."""
-    rank = {scored.sentence.passage: -index for index, scored in reversed(list(enumerate(chosen)))}
-    return tuple(sorted((s.sentence for s in chosen), key=lambda s: (-rank[s.passage], s.start)))
+    passages = list(dict.fromkeys(scored.sentence.passage for scored in chosen))
+    in_order = sorted(chosen, key=lambda scored: (passages.index(scored.sentence.passage), scored.sentence.start))
+    return tuple(scored.sentence for scored in in_order)

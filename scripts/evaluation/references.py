@@ -1,10 +1,10 @@
-"""What the server's two legs are held against: bm25s and an exact search of the same model's vectors, over whole texts."""
+"""What the server's legs are held against: bm25s, and an exact search of the same model's vectors of whole texts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import bm25s
+import bm25s  # type: ignore[import-untyped] # ships no types
 import numpy as np
 import Stemmer
 from numpy.typing import NDArray
@@ -72,4 +72,4 @@ def _top(scores: Scores) -> NDArray[np.intp]:
 
 
 def _best(scores: Scores, names: Sequence[str]) -> list[str]:
-    return [names[at] for at in _top(scores)]
+    return [names[at] for at in _top(scores) if scores[at] > 0]

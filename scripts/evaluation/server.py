@@ -6,8 +6,8 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from ragents_client import AsyncClient
@@ -23,10 +23,15 @@ class ServerError(Exception):
 @asynccontextmanager
 async def running_server(settings: Mapping[str, str] | None = None) -> AsyncIterator[AsyncClient]:
     """A client of a server that answers, with default settings but for `settings` (name in capitals to value)."""
-    with tempfile.TemporaryDirectory(prefix="ragents-measure-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL does not run as root, and must be able to enter
-        log, address = Path(folder, "log"), f"127.0.0.1:{free_port()}"
-        given = {"DATA": f"{folder}/data", "LISTEN": address, "LAME_DUCK": "0", "LOG_LEVEL": "WARNING", **(settings or {})}
+    with open_folder() as folder:
+        log, address = folder / "log", f"127.0.0.1:{free_port()}"
+        given = {
+            "DATA": f"{folder}/data",
+            "LISTEN": address,
+            "LAME_DUCK": "0",
+            "LOG_LEVEL": "WARNING",
+            **(settings or {}),
+        }
         process = await start(given, log)
         try:
             async with AsyncClient(address, wait_for_ready=True) as client:
@@ -34,6 +39,14 @@ async def running_server(settings: Mapping[str, str] | None = None) -> AsyncIter
                 yield client
         finally:
             await end(process)
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """An empty folder that every user may enter: PostgreSQL does not run as root."""
+    with tempfile.TemporaryDirectory(prefix="ragents-measure-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def free_port() -> int:
@@ -65,7 +78,7 @@ async def answers(client: AsyncClient, process: asyncio.subprocess.Process, log:
     try:
         await asyncio.wait((healthy, ended), timeout=START, return_when=asyncio.FIRST_COMPLETED)
         if not healthy.done():
-            raise ServerError("\n".join(["the server did not come up:", *log.read_text().splitlines()[-5:]]))
+            raise ServerError(f"the server did not come up: {last_words(log)}")
         await healthy
     finally:
         healthy.cancel()
@@ -77,6 +90,11 @@ async def _healthy(client: AsyncClient) -> None:
     """The first call waits for the channel, and the channel for the health service to say SERVING."""
     async for _ in client.list_collections(timeout=START):
         return
+
+
+def last_words(log: Path) -> str:
+    """The end of what the server said."""
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]) or "it said nothing"
 
 
 async def end(process: asyncio.subprocess.Process) -> None:

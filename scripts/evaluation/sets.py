@@ -1,6 +1,7 @@
 """What a folder of evaluation data holds, told by the files in it, never by its name."""
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ class DataError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A retrieval set: texts by id, and for each judged query its gains by document id."""
+    """A retrieval set: texts by id, and for each judged query its gains by document id.
+
+    `fingerprint` is the SHA-256 of the judgments: a set is what it holds, whatever its folder is called.
+    """
 
     name: str
-    folder: Path
+    fingerprint: str
     corpus: dict[str, str]
     queries: dict[str, str]
     gains: dict[str, dict[str, int]]
@@ -75,8 +79,8 @@ def find_sets(folder: Path) -> list[DataSet]:
 def sets_of(folder: Path) -> Iterator[DataSet]:
     """The sets that the files of this one folder make; a corpus may be both, for retrieval and for answers."""
     corpus, documents = folder / "corpus.jsonl", folder / "docs"
-    if corpus.is_file() and (folder / "queries.jsonl").is_file() and qrels(folder):
-        yield read_ranked(folder)
+    if corpus.is_file() and (folder / "queries.jsonl").is_file() and (judgments := qrels(folder)):
+        yield read_ranked(folder, judgments)
     if corpus.is_file() and (folder / "qa.jsonl").is_file():
         yield read_answered(folder)
     if documents.is_dir() and (folder / "questions.jsonl").is_file():
@@ -90,11 +94,9 @@ def qrels(folder: Path) -> Path | None:
     return next((path for path in (folder / "qrels.tsv", folder / "qrels/test.tsv") if path.is_file()), None)
 
 
-def read_ranked(folder: Path) -> Ranked:
+def read_ranked(folder: Path, judgments: Path) -> Ranked:
     """A folder in the BEIR layout; queries without a judgment are left out."""
     gains: dict[str, dict[str, int]] = {}
-    judgments = qrels(folder)
-    assert judgments is not None
     with judgments.open(encoding="utf-8", newline="") as lines:
         for row in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
             if len(row) == 3 and row[2].strip().lstrip("-").isdigit():  # not the header
@@ -103,7 +105,9 @@ def read_ranked(folder: Path) -> Ranked:
     judged = {name: found for name, found in gains.items() if name in queries and any(v > 0 for v in found.values())}
     if not judged:
         raise DataError(f"{judgments}: no query of queries.jsonl has a judgment above 0")
-    return Ranked(folder.name, folder, read_corpus(folder / "corpus.jsonl"), {q: queries[q] for q in judged}, judged)
+    fingerprint = hashlib.sha256(judgments.read_bytes()).hexdigest()
+    corpus = read_corpus(folder / "corpus.jsonl")
+    return Ranked(folder.name, fingerprint, corpus, {query: queries[query] for query in judged}, judged)
 
 
 def read_answered(folder: Path) -> Answered:
@@ -111,7 +115,9 @@ def read_answered(folder: Path) -> Answered:
     partial = folder / "corpus_partial.jsonl"
     flag = "in_partial" if partial.is_file() else "answerable"
     questions = tuple(
-        Asked(row["question"], tuple(row.get("answers") or ()), bool(row.get("answerable", True) and row.get(flag, True)))
+        Asked(
+            row["question"], tuple(row.get("answers") or ()), bool(row.get("answerable", True) and row.get(flag, True))
+        )
         for row in rows(folder / "qa.jsonl")
     )
     corpus = read_corpus(partial if partial.is_file() else folder / "corpus.jsonl")

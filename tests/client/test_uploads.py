@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
-from ragents_client import Client, PutEvent, Source, find_sources
+from ragents_client import Cancelled, Client, PutEvent, Source, find_sources
 from ragents_client.testing import ReceivedCall, ScriptedServer, scripted_server
 from ragents_client.uploads import CHUNK, STREAM_DOCUMENTS, Uploads
 from ragents_client.v1 import (
@@ -33,7 +34,7 @@ def keep(call: ReceivedCall) -> Iterator[PutDocumentsResponse]:
             index, content, name = index + 1, part.upload.content, part.upload.name
             yield PutDocumentsResponse(index=index, name=name, progress=Progress(total=1))
         content += part.chunk
-        if part.HasField("end") or content and part.HasField("upload"):
+        if part.HasField("end") or (content and part.HasField("upload")):
             digest = hashlib.sha256(content).hexdigest()
             if part.end.sha256 not in {"", digest}:
                 failure = Failure(code=3, reason=ERROR_REASON_DOCUMENT_CORRUPT)
@@ -129,7 +130,7 @@ def test_big_files_travel_in_chunks_and_small_ones_whole(connect: Any, server: S
 
 def test_bytes_need_no_file(connect: Any, server: ScriptedServer) -> None:
     with connect(server.address) as rag:
-        results = rag.put_documents(((f"{number}.txt", b"text") for number in range(3)))
+        results = rag.put_documents((f"{number}.txt", b"text") for number in range(3))
     assert [result.document.name for result in results] == ["0.txt", "1.txt", "2.txt"]
 
 
@@ -225,10 +226,13 @@ def test_a_slow_server_holds_the_reading_back(tmp_path: Path) -> None:
     def never_reads(call: ReceivedCall) -> Iterator[PutDocumentsResponse]:
         next(call.read())
         yield PutDocumentsResponse(index=0, name="0", progress=Progress())
-        call.context.abort(__import__("grpc").StatusCode.CANCELLED, "enough")
+        call.context.abort(grpc.StatusCode.CANCELLED, "enough")
 
     documents = [Watched(str(number), b"x" * (CHUNK - 1)) for number in range(STREAM_DOCUMENTS)]
-    with scripted_server({"PutDocuments": never_reads}) as server, Client(server.address) as rag:
-        with pytest.raises(Exception, match="enough"):
-            rag.put_documents(documents)
+    with (
+        scripted_server({"PutDocuments": never_reads}) as server,
+        Client(server.address) as rag,
+        pytest.raises(Cancelled, match="enough"),
+    ):
+        rag.put_documents(documents)
     assert len(reads) < STREAM_DOCUMENTS

@@ -132,3 +132,9 @@ def test_a_cut_prefers_a_paragraph_to_a_sentence() -> None:
     first = "One sentence is here. " * 30
     second = "Another one is there. " * 30
     assert [chunk.text for chunk in cut(f"{first}\n\n{second}", Cut(overlap=0))] == [first.strip(), second.strip()]
+
+
+def test_a_markdown_underline_is_not_part_of_the_title() -> None:
+    text = "Fees and dues\n---\nA boat pays."
+    (chunk,) = cut(text, blocks=(Block(0, 17, "heading", 2), Block(18, len(text))))
+    assert chunk.heading == "Fees and dues"

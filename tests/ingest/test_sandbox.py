@@ -174,7 +174,8 @@ async def test_no_child_is_left_when_the_sandbox_closes(tmp_path: Path) -> None:
 async def test_a_child_sees_no_secret_and_nothing_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAGENTS_CHAT_KEY", "secret")
     async with sandbox() as box:
-        seen = await text_of(box, b"x", "test/tells")
+        parsed = await box.parse(b"x", "a.txt", "test/tells", Cut(size=4000))
+        seen = parsed.chunks[0].text
     assert "environment=['LC_CTYPE', 'PYTHONPATH', 'PYTHONUTF8', 'TZ']" in seen.replace(
         "'LC_CTYPE', '", "'LC_CTYPE', '"
     )
@@ -219,6 +220,16 @@ def test_children_die_with_the_server() -> None:
 async def test_refusals_reach_the_caller_with_their_reason(content: bytes, name: str, reason: str) -> None:
     async with sandbox(document_bytes=2 * MB) as box:
         assert await refusal(box, content, name=name) == reason
+
+
+async def test_a_document_that_outgrows_its_memory_is_refused() -> None:
+    body = b"<w:p><w:r><w:t>x</w:t></w:r></w:p>" * 100_000
+    name = b"http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    part = b'<w:document xmlns:w="' + name + b'"><w:body>' + body + b"</w:body></w:document>"
+    content = documents.replaced(documents.docx(), "word/document.xml", part)
+    async with sandbox(memory_bytes=48 * MB) as box:
+        assert await refusal(box, content, name="a.docx") == "DOCUMENT_MEMORY"
+        assert await text_of(box, b"The next one.") == "The next one."
 
 
 async def test_text_beyond_the_bound_is_refused() -> None:

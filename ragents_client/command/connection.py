@@ -1,0 +1,41 @@
+"""The options that every sub-command shares, and the client they make."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from ragents_client.channel import DEFAULT_ADDRESS
+from ragents_client.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Which server, as whom, and how results are shown."""
+
+    server: str = DEFAULT_ADDRESS
+    token_file: Path | None = None
+    tls: bool = False
+    ca: Path | None = None
+    insecure_token: bool = False
+    timeout: float | None = None
+    json: bool = False
+
+    def open(self) -> Client:
+        """A client; what cannot be right is a usage error."""
+        try:
+            return Client(
+                self.server,
+                token=self.token_file.read_text() if self.token_file else None,
+                tls=self.ca or self.tls,
+                insecure_token=self.insecure_token,
+                timeout=self.timeout,
+            )
+        except (OSError, ValueError) as wrong:
+            raise typer.BadParameter(str(wrong)) from None
+
+
+def connection(context: typer.Context) -> Connection:
+    """The options given before or after the sub-command."""
+    found = context.find_object(Connection)
+    return found or Connection()
