@@ -11,7 +11,6 @@ import grpc
 from google.protobuf.message import Message
 
 from ragents_client.calls.call import Call
-from ragents_client.errors import ClientClosed
 from ragents_client.methods import Methods
 from ragents_client.session import Sending, Session
 from ragents_client.streams import AsyncStream
@@ -121,12 +120,10 @@ class AsyncClient(Session, Methods):
 
     def _failure(self, failed: grpc.aio.AioRpcError | asyncio.CancelledError, sending: Sending) -> BaseException:
         """gRPC cancels the tasks that wait when the channel is closed: that is not *their* cancellation."""
-        if isinstance(failed, grpc.aio.AioRpcError):
-            return self._error(failed, sending)
         task = asyncio.current_task()
-        if self._closed and not (task and task.cancelling()):
-            return ClientClosed(f"the client of {self.address} was closed during the call")
-        return failed
+        if isinstance(failed, asyncio.CancelledError) and (not self._closed or (task and task.cancelling())):
+            return failed
+        return self._error(failed, sending)
 
 
 async def stepped_aside(requests: Iterator[Message]) -> AsyncIterator[Message]:

@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 from ragents_client.calls.call import LOOK_UP, TIMEOUTS, Call, fresh_id
 from ragents_client.channel import Endpoint, Tls
 from ragents_client.contract import method_of, path_of, response_of
-from ragents_client.errors import ClientClosed, RagentsError
+from ragents_client.errors import ClientClosed
 from ragents_client.status import REQUEST_ID, error_of_call
 
 
@@ -88,5 +88,7 @@ class Session:
             )
         return self._routes[request]
 
-    def _error(self, failed: Any, sending: Sending) -> RagentsError:
+    def _error(self, failed: Any, sending: Sending) -> Exception:
+        if self._closed:
+            return ClientClosed(f"the client of {self.address} was closed during the call")
         return error_of_call(failed, self.address, sending["timeout"])

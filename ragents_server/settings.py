@@ -51,19 +51,34 @@ class Settings(BaseSettings):
     postgres_bin: Path | None = Field(None, description="Folder of PostgreSQL's programs for the embedded database.")
     embeddings: str = Field("minilm", description="Embedding model: minilm, or PROVIDER:MODEL of LangChain.")
     embedding_threads: int = Field(0, ge=0, le=256, description="Threads that embed; 0: one a core.")
-    embedding_batch: int = Field(8, ge=1, le=256, description="Concurrent embedding calls merged into one at most.")
-    embedding_wait: Seconds = Field(0, description="Seconds an embedding call waits for others to merge with.")
+    embedding_url: str = Field(
+        "", description="Base URL of a compatible server that embeds; empty: the provider's own."
+    )
+    embedding_key: SecretStr | None = Field(
+        None,
+        description="The embedding model's API key; unset: the provider's own variable, and none to a URL of yours.",
+    )
+    embedding_timeout: Seconds = Field(30, description="Seconds a request to an embedding provider may take.")
+    embedding_batch: int = Field(
+        8, ge=1, le=256, description="Concurrent questions sent to a provider in one request at most."
+    )
+    embedding_wait: Seconds = Field(0, description="Seconds a question waits for others to be sent with.")
     writer: str = Field(
         "", description="Who writes answers: extractive or prompted; empty: prompted with a chat model."
     )
-    chat_model: str = Field("", description="Chat model as PROVIDER:MODEL, such as openai:gpt-4o; empty: none.")
+    chat_model: str = Field(
+        "", description="Chat model: PROVIDER:MODEL of LangChain, or one's own as package.module:Class; empty: none."
+    )
     chat_url: str = Field("", description="Base URL of an OpenAI-compatible server; empty: the provider's own.")
     chat_key: SecretStr | None = Field(
-        None, description="The chat model's API key; unset: the provider's own variable."
+        None, description="The chat model's API key; unset: the provider's own variable, and none to a URL of yours."
     )
     chat_temperature: float = Field(0.7, ge=0, le=2, description="The chat model's temperature.")
     chat_tokens: int = Field(2000, ge=1, le=1_000_000, description="Tokens the chat model may write.")
-    chat_timeout: Seconds = Field(60, description="Seconds a call of the chat model may take.")
+    chat_timeout: Seconds = Field(
+        45,
+        description="Seconds a call of the chat model may take; less than the deadline, so that a model that hangs is told.",
+    )
     top_k: int = Field(5, ge=1, le=100, description="Passages an answer may be written from.")
     reranker: str = Field("", description="A reranker of your own as package.module:Class; empty: none.")
     relevance: float = Field(1.0, ge=0, le=1, description="Relevance against diversity of passages (MMR); 1: no MMR.")

@@ -1,10 +1,12 @@
 """Which implementation plays each role and what wraps it; opens and closes them all."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
+
+from pydantic import SecretStr
 
 from ragents_server.connections.launcher import embedded_postgres
 from ragents_server.connections.postgres import open_pool
@@ -18,8 +20,12 @@ from ragents_server.index.vectors import Vectors
 from ragents_server.ingest.chunks import Cut
 from ragents_server.ingest.pipeline import Pipeline
 from ragents_server.ingest.sandbox import Bounds, Sandbox
+from ragents_server.models.chat import ChatModel
 from ragents_server.models.embeddings import Embeddings
+from ragents_server.models.providers import open_chat, open_provider_embeddings
+from ragents_server.rag.batched import BatchedEmbeddings
 from ragents_server.rag.engine import Answerer, Engine
+from ragents_server.rag.prompted import PromptedWriter
 from ragents_server.rag.retrieval import Retrieval
 from ragents_server.rag.writers import WRITERS, ExtractiveWriter, Writer
 from ragents_server.settings import Settings
@@ -66,6 +72,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         retrieval = Retrieval(
             Search(pool), embeddings, top_k=settings.top_k, reranker=reranker, relevance=settings.relevance
         )
+        writer = await stack.enter_async_context(open_writer(settings, embeddings))
         yield Parts(
             url=url,
             pool=pool,
@@ -75,7 +82,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             vectors=vectors,
             pipeline=Pipeline(sandbox, embeddings, documents, vectors, cut),
             retrieval=retrieval,
-            engine=Engine(retrieval, writer(settings, embeddings)),
+            engine=Engine(retrieval, writer),
         )
 
 
@@ -105,15 +112,51 @@ async def open_embeddings(settings: Settings) -> AsyncIterator[Embeddings]:
         ) as embeddings:
             yield embeddings
         return
-    raise ConfigurationError(f"RAGENTS_EMBEDDINGS: there is no {name!r}; known: {', '.join(EMBEDDINGS)}")
+    if ":" not in name:
+        known = ", ".join(EMBEDDINGS)
+        raise ConfigurationError(f"RAGENTS_EMBEDDINGS: there is no {name!r}; known: {known}, PROVIDER:MODEL")
+    key, timeout = secret(settings.embedding_key), settings.embedding_timeout
+    async with open_provider_embeddings(name, url=settings.embedding_url, key=key, timeout=timeout) as provider:
+        if provider.symmetric:  # only then do several questions fit in one request
+            yield BatchedEmbeddings(provider, size=settings.embedding_batch, wait=settings.embedding_wait)
+        else:
+            yield provider
 
 
-def writer(settings: Settings, embeddings: Embeddings) -> Writer:
+@asynccontextmanager
+async def open_writer(settings: Settings, embeddings: Embeddings) -> AsyncIterator[Writer]:
     """Who writes answers."""
     name = settings.writer or ("prompted" if settings.chat_model else "extractive")
     if name == "extractive":
-        return ExtractiveWriter(embeddings)
-    raise ConfigurationError(f"RAGENTS_WRITER: there is no {name!r}; known: {', '.join(WRITERS)}")
+        yield ExtractiveWriter(embeddings)
+    elif name == "prompted":
+        async with open_chat_model(settings) as chat:
+            yield PromptedWriter(chat)
+    else:
+        raise ConfigurationError(f"RAGENTS_WRITER: there is no {name!r}; known: {', '.join(WRITERS)}")
+
+
+def open_chat_model(settings: Settings) -> AbstractAsyncContextManager[ChatModel]:
+    """The chat model: a LangChain provider's, or one's own by import path, opened with the same options."""
+    name = settings.chat_model
+    if not name:
+        raise ConfigurationError("RAGENTS_CHAT_MODEL: the writer `prompted` needs one, such as openai:gpt-4o")
+    options: dict[str, Any] = {
+        "url": settings.chat_url,
+        "key": secret(settings.chat_key),
+        "temperature": settings.chat_temperature,
+        "max_tokens": settings.chat_tokens,
+        "timeout": settings.chat_timeout,
+    }
+    if is_import_path(name):
+        own: AbstractAsyncContextManager[ChatModel] = imported("RAGENTS_CHAT_MODEL", name).open(**options)
+        return own
+    return open_chat(name, **options)
+
+
+def secret(value: SecretStr | None) -> str:
+    """The secret itself, empty where there is none."""
+    return value.get_secret_value() if value is not None else ""
 
 
 def is_import_path(name: str) -> bool:

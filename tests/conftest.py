@@ -1,11 +1,15 @@
-"""Fixtures: pytest-grpc's, on the real server. `grpc_channel` leads to it; a module's `server_settings` configures it."""
+"""Fixtures: pytest-grpc's, on the real server; a module's `server_settings` configures it."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.servers import server_thread
+
+SKIPS = [line for line in (Path(__file__).parent / "skips.txt").read_text().splitlines() if not line.startswith("#")]
 
 
 @pytest.fixture(scope="module")
@@ -25,3 +29,15 @@ def grpc_server(server_settings: dict[str, Any]) -> Iterator[str]:
 def grpc_addr(grpc_server: str) -> str:
     """Where pytest-grpc's channels lead."""
     return grpc_server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """In CI a skip that is not on the committed list is a failure: a test that does not run proves nothing."""
+    report: Any = yield
+    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if not reason.startswith(tuple(SKIPS)):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} was skipped, and CI does not accept why: {reason}"
+    return report

@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from ragents_server.operations import prepare
 from ragents_server.server import listening
 from ragents_server.settings import Settings
@@ -53,3 +56,12 @@ def keys_file(folder: Path, **callers: dict[str, Any]) -> Path:
 def bearer(token: str, **metadata: str) -> tuple[tuple[str, str], ...]:
     """The metadata of a caller who has this token."""
     return (("authorization", f"Bearer {token}"), *((key.replace("_", "-"), value) for key, value in metadata.items()))
+
+
+def wait_until_ready(address: str, seconds: float = 60) -> None:
+    """Until the server there says that it is ready; it need not listen yet."""
+    request = health_pb2.HealthCheckRequest(service="ragents-readiness")
+    with grpc.insecure_channel(address) as channel:
+        for reply in health_pb2_grpc.HealthStub(channel).Watch(request, timeout=seconds, wait_for_ready=True):
+            if reply.status == health_pb2.HealthCheckResponse.SERVING:
+                return

@@ -3,6 +3,7 @@
 import json
 import re
 import statistics
+import sys
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -11,13 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.progress import track
 
 from ragents_client.calls.questions import Asked
 from ragents_client.client import Client
 from ragents_client.command.asking import Collections, options_of
 from ragents_client.command.connection import connection
 from ragents_client.command.exits import Exit
-from ragents_client.command.screen import complain, patience, print_json, say
+from ragents_client.command.screen import complain, err, patience, print_json, say
 from ragents_client.errors import RagentsError, Unreachable
 from ragents_client.v1 import Answer
 
@@ -151,7 +153,10 @@ def evaluate(context: typer.Context, questions: Questions, collection: Collectio
     cases = list(read_cases(questions))
     if not cases:
         raise typer.BadParameter(f"{questions} has no questions")
-    with settings.open() as rag, patience(settings.server):
-        verdicts = [judge(rag, case, options) for case in cases]
+    with settings.open() as rag, patience(settings.server) as first:
+        verdicts = []
+        for case in track(cases, "asking", console=err(), transient=True, disable=not sys.stderr.isatty()):
+            verdicts.append(judge(rag, case, options))
+            first()
     print_json(report(verdicts)) if settings.json else show(verdicts)
     raise typer.Exit(Exit.DONE if all(one.holds for one in verdicts) else Exit.FAILED)

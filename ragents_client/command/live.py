@@ -35,8 +35,8 @@ class Live:
                 self._begin_again()
             case "queued":
                 self._note(f"waiting for a slot, {event.queued.position} before this")
-            case "step":
-                self._note(event.step.text or event.step.name)
+            case "step" if event.step.text:
+                self._note(event.step.text)
             case "tool_call":
                 self._note(called(event.tool_call))
             case "tool_result":

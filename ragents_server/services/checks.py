@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from google.protobuf.json_format import Error as JsonError
 from google.protobuf.json_format import MessageToJson
-from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct, Value
 
 from ragents_client.v1.answer_pb2 import CacheMode, Condition, Question, Rewriting
@@ -19,6 +19,7 @@ MAX_ANSWER = 32_768
 MAX_METADATA = 16_384
 MAX_PAGE = 1_000
 USUAL_PAGE = 100
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # U+0000 in JSON; with one more backslash it is text
 SCALARS = {"number_value", "string_value", "bool_value"}
 
 
@@ -136,16 +137,13 @@ def check_prefix(value: str) -> str:
 def check_metadata(metadata: Struct) -> Struct:
     """A document's metadata: bounded, without NUL, with finite numbers."""
     found = Violations()
+    text = ""
     try:
-        size = len(MessageToJson(metadata, indent=None).encode())
-    except ValueError:
-        size = 0
+        text = MessageToJson(metadata, indent=None, ensure_ascii=False)
+    except (ValueError, JsonError):
         found.require(False, "metadata", "must hold finite numbers only")
+    size = len(text.encode())
     found.require(size <= MAX_METADATA, "metadata", f"has {size:,} bytes as JSON, more than {MAX_METADATA:,}")
-    found.require(not _has_nul(metadata), "metadata", "must not contain NUL")
+    found.require(not NUL.search(text), "metadata", "must not contain NUL")
     found.check()
     return metadata
-
-
-def _has_nul(message: Message) -> bool:
-    return b"\0" in message.SerializeToString() and "\\u0000" in MessageToJson(message)  # lengths may be 0 bytes too

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from weakref import WeakValueDictionary
 
 from ragents_client.v1.document_pb2 import Progress
 from ragents_client.v1.document_service_pb2 import (
@@ -74,23 +75,31 @@ class DocumentService(DocumentServiceServicer):
         responses: asyncio.Queue[PutDocumentsResponse | None],
     ) -> None:
         slots = asyncio.Semaphore(self._max_uploads)
+        turns = WeakValueDictionary[tuple[str, str], asyncio.Lock]()  # of documents with one name the last one stays
         broken: Exception | None = None
-        try:
-            async with asyncio.TaskGroup() as group, aclosing(assemble(requests, self._max_document)) as documents:
-                index = 0
-                async for document in documents:
-                    await slots.acquire()
-                    put = group.create_task(self._put(index, document, caller, responses))
-                    put.add_done_callback(lambda _: slots.release())
-                    index += 1
-        except* Exception as group_error:  # noqa: BLE001 - raised again below
-            broken = group_error.exceptions[0]  # only the stream itself can fail: a document's trouble is its own
+        async with asyncio.TaskGroup() as group:
+            try:
+                async with aclosing(assemble(requests, self._max_document)) as documents:
+                    index = 0
+                    async for document in documents:
+                        await slots.acquire()
+                        turn = turns.setdefault((document.upload.collection, document.upload.name), asyncio.Lock())
+                        put = group.create_task(self._put(index, document, caller, responses, turn))
+                        put.add_done_callback(lambda _: slots.release())
+                        index += 1
+            except Exception as error:  # noqa: BLE001 - raised again below, when what came in whole has its result
+                broken = error
         await responses.put(None)  # not when cancelled: then nobody reads any more
         if broken is not None:
             raise broken
 
     async def _put(
-        self, index: int, document: Assembled, caller: Caller, responses: asyncio.Queue[PutDocumentsResponse | None]
+        self,
+        index: int,
+        document: Assembled,
+        caller: Caller,
+        responses: asyncio.Queue[PutDocumentsResponse | None],
+        turn: asyncio.Lock,
     ) -> None:
         """One document; whatever goes wrong with it is told as its Failure and stops no other."""
         name = document.upload.name
@@ -100,7 +109,8 @@ class DocumentService(DocumentServiceServicer):
             check_metadata(upload.metadata)
             if document.refusal is not None:
                 raise document.refusal
-            async with aclosing(self._pipeline.put(caller.tenant, upload, document.content)) as events:
+            put_in = self._pipeline.put(caller.tenant, upload, document.content)
+            async with turn, aclosing(put_in) as events:
                 async for event in events:
                     if isinstance(event, Progress):
                         await responses.put(PutDocumentsResponse(index=index, name=name, progress=event))

@@ -43,7 +43,7 @@ def judge(name: str, asked: Sequence[tuple[Asked, Answer]], texts: Mapping[str, 
     cited = [is_cited(answer, texts) for answer in written]
     found = [
         Figure.at_least(f"{name}.gold_in_answers", mean(gold), GOLD, "share"),
-        Figure(f"{name}.gold_in_answerable", sum(gold) / max(1, len(answerable)), "share"),
+        Figure.at_least(f"{name}.gold_in_answerable", sum(gold) / max(1, len(answerable)), GOLD, "share"),
         Figure.at_most(f"{name}.words", mean([len(plain(answer).split()) for answer in written]), WORDS, "words"),
         Figure.at_most(f"{name}.false_refusals", 1 - len(given) / max(1, len(answerable)), FALSELY_REFUSED, "share"),
         Figure.at_least(f"{name}.answers_cited_exactly", mean(cited), 1, "share"),

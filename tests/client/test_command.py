@@ -2,24 +2,19 @@
 
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from ragents_client import RateLimited, StateUnavailable
-from ragents_client.command.app import app, shared_first
-from ragents_client.testing import ReceivedCall, ScriptedServer, scripted_server
+from ragents_client.command.app import shared_first
+from ragents_client.testing import ReceivedCall
 from ragents_client.v1 import (
-    PUT_OUTCOME_CREATED,
-    Agent,
     Answer,
     Citation,
     Collection,
@@ -28,15 +23,10 @@ from ragents_client.v1 import (
     Delta,
     Document,
     Event,
-    Failure,
-    Interrupt,
     Passage,
-    Progress,
-    PutDocumentsResponse,
     Refusal,
     RetrieveResponse,
     Score,
-    Started,
 )
 
 RAGENTS = [sys.executable, "-c", "from ragents_client.command import main; main()"]
@@ -51,29 +41,6 @@ FEES = Citation(
 ANSWER = Answer(text="Mole 2 [1]. It costs 12 euros [2].", citations=[FEES, MOLE, MOLE])
 REFUSED = Answer(text="No passage says this.", refusal=Refusal(message="The closest is docs/fees.md."))
 STREAMED = [Event(delta=Delta(text="Mole 2 [1].")), Event(delta=Delta(text=" It costs")), Event(answer=ANSWER)]
-
-
-@pytest.fixture
-def ragents() -> Callable[..., Result]:
-    def run(*arguments: str, typed: str | None = None) -> Result:
-        return CliRunner().invoke(app, shared_first(arguments), input=typed)
-
-    return run
-
-
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ScriptedServer]]:
-    """Starts a scripted server that the command finds by itself."""
-    running: list[ScriptedServer] = []
-
-    def start(**script: Any) -> ScriptedServer:
-        running.append(scripted_server(script))
-        monkeypatch.setenv("RAGENTS_SERVER", running[-1].address)
-        return running[-1]
-
-    yield start
-    for server in running:
-        server.close()
 
 
 def test_an_answer_is_printed_with_its_numbered_sources(ragents: Any, serve: Any) -> None:
@@ -161,65 +128,6 @@ def test_retrieve_shows_both_legs(ragents: Any, serve: Any) -> None:
     assert json.loads(ragents("retrieve", "?", "--json").stdout)["passages"][0]["score"]["lexical"] == 7.25
 
 
-def keep(call: ReceivedCall) -> Iterator[PutDocumentsResponse]:
-    """Takes every document but those named bad."""
-    for index, part in enumerate(call.read()):
-        name = part.upload.name
-        yield PutDocumentsResponse(index=index, name=name, progress=Progress(total=2))
-        if "bad" in name:
-            yield PutDocumentsResponse(
-                index=index, name=name, failure=Failure(code=3, reason=32, message="it is encrypted")
-            )
-        else:
-            document = Document(name=name, passages=2)
-            yield PutDocumentsResponse(index=index, name=name, document=document, outcome=PUT_OUTCOME_CREATED)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    docs = tmp_path / "docs"
-    docs.mkdir()
-    for name in ("a.md", "bad.pdf", "c.md"):
-        (docs / name).write_text("text")
-    return docs
-
-
-@pytest.mark.usefixtures("folder")
-def test_put_prints_a_line_a_document_and_failures_apart(ragents: Any, serve: Any) -> None:
-    server = serve(PutDocuments=keep)
-    result = ragents("put", "docs", "--collection", "c", "--meta", "year=2024")
-    assert result.exit_code == 1
-    assert result.stdout.splitlines() == [
-        "created docs/a.md  2 passages",
-        "created docs/c.md  2 passages",
-        "2 documents, 4 passages, 1 failed",
-    ]
-    assert result.stderr.startswith("docs/bad.pdf: it is encrypted")
-    assert server.calls[0].sent[0].upload.metadata["year"] == 2024
-
-
-@pytest.mark.usefixtures("folder")
-def test_put_ends_with_0_when_all_are_in(ragents: Any, serve: Any) -> None:
-    serve(PutDocuments=keep)
-    result = ragents("put", "docs/a.md", "docs/c.md", "--json")
-    assert result.exit_code == 0
-    results = json.loads(result.stdout)["results"]
-    assert [(one["name"], one["outcome"]) for one in results] == [
-        ("docs/a.md", "PUT_OUTCOME_CREATED"),
-        ("docs/c.md", "PUT_OUTCOME_CREATED"),
-    ]
-
-
-def test_put_of_nothing_says_so(ragents: Any, serve: Any, tmp_path: Path) -> None:
-    serve()
-    empty = ragents("put", str(tmp_path))
-    assert (empty.exit_code, empty.stderr) == (1, f"no files in {tmp_path}\n")
-    missing = ragents("put", str(tmp_path / "nowhere.md"))
-    assert missing.exit_code == 1
-    assert "nowhere.md: cannot be read: No such file or directory" in missing.stderr
-
-
 def test_documents_are_listed_shown_and_deleted_by_name(ragents: Any, serve: Any) -> None:
     kept = Document(id="0" * 32, name="a.md", passages=2, size=10, state=2, media_type="text/markdown")
     server = serve(ListDocuments=kept, GetDocument=kept, DeleteDocument=DeleteDocumentResponse())
@@ -243,48 +151,6 @@ def test_a_collection_is_deleted_only_when_meant(ragents: Any, serve: Any) -> No
     assert ragents("collections", "delete", "c", "--yes").stdout == "deleted c with 3 documents\n"
 
 
-def test_a_piped_chat_sends_what_was_said_before(ragents: Any, serve: Any) -> None:
-    server = serve(StreamQuery=STREAMED)
-    result = ragents("chat", typed="Which mole?\n\nAnd the fee?\n/exit\nnever\n")
-    assert result.exit_code == 0
-    assert result.stdout.count("Mole 2 [1]. It costs 12 euros [2].\n") == 2
-    asked = [call.request.question for call in server.calls if call.rpc == "StreamQuery"]
-    assert [one.text for one in asked] == ["Which mole?", "And the fee?"]
-    assert [(one.question, one.answer) for one in asked[1].history] == [("Which mole?", ANSWER.text)]
-
-
-def test_a_chat_with_an_agent_stays_on_its_thread_and_answers_its_questions(ragents: Any, serve: Any) -> None:
-    def turn(call: ReceivedCall) -> list[Event]:
-        started = Event(started=Started(thread_id="t1"))
-        if call.request.turn.HasField("question"):
-            return [started, Event(interrupt=Interrupt(id="i1", text="Which harbour?", options=["north", "south"]))]
-        return [started, Event(answer=ANSWER)]
-
-    server = serve(ListAgents=Agent(name="react"), StreamRun=turn)
-    result = ragents("chat", "--agent", "react", typed="Which mole?\nsouth\n")
-    assert result.exit_code == 0
-    assert "Which harbour?\n(north / south)\nMole 2" in result.stdout
-    first, second = (call.request.turn for call in server.calls if call.rpc == "StreamRun")
-    assert (first.agent, first.thread_id) == ("react", "")
-    assert (second.thread_id, second.reply.interrupt_id, second.reply.value.string_value) == ("t1", "i1", "south")
-
-
-def test_a_chat_goes_on_after_a_failure_and_tells_it_at_the_end(ragents: Any, serve: Any) -> None:
-    serve(
-        StreamQuery=lambda call: [RateLimited("no", retry_after=1)] if call.request.question.text == "a" else STREAMED
-    )
-    result = ragents("chat", typed="a\nb\n")
-    assert result.exit_code == 1
-    assert "RateLimited: no" in result.stderr
-    assert "Mole 2" in result.stdout
-
-
-def test_a_named_agent_that_is_not_there_is_a_failure(ragents: Any, serve: Any) -> None:
-    serve()
-    result = ragents("chat", "--agent", "react", typed="a\n")
-    assert (result.exit_code, result.stderr.partition(":")[0]) == (1, "Unimplemented")
-
-
 def test_version_is_the_release(ragents: Any) -> None:
     assert ragents("version").stdout.startswith("ragents ")
     assert json.loads(ragents("version", "--json").stdout)["version"]
@@ -299,41 +165,12 @@ def test_output_in_a_pipe_has_no_escape_sequences(serve: Any) -> None:
     assert done.stdout.startswith(b"Mole 2 [1].")
 
 
-def on_a_terminal(*arguments: str) -> tuple[int, str]:
-    """Runs the command on a terminal of its own; gives its exit status and all it showed."""
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
-    with subprocess.Popen(
-        [*RAGENTS, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    ) as running:
-        os.close(theirs)
-        shown = b""
-        try:
-            while piece := os.read(ours, 65536):
-                shown += piece
-        except OSError:  # the terminal's other side is closed
-            pass
-        os.close(ours)
-        return running.wait(60), shown.decode()
-
-
-def test_an_answer_grows_on_a_terminal_and_is_said_whole_when_a_piece_was_lost(serve: Any) -> None:
+def test_an_answer_grows_on_a_terminal_and_is_said_whole_when_a_piece_was_lost(on_a_terminal: Any, serve: Any) -> None:
     serve(StreamQuery=STREAMED)
     status, shown = on_a_terminal("ask", "?")
     assert status == 0
     assert shown.index("Mole 2 [1]. It costs\r\n") < shown.index("Mole 2 [1]. It costs 12 euros [2].\r\n")
     assert "\x1b[" in shown
-
-
-@pytest.mark.usefixtures("folder")
-def test_put_counts_documents_and_passages_on_a_terminal(serve: Any) -> None:
-    serve(PutDocuments=keep)
-    status, shown = on_a_terminal("put", "docs")
-    assert status == 1
-    assert "reading docs" in shown
-    assert "3/3" in shown
-    assert "4 passages" in shown
-    assert "docs/bad.pdf: it is encrypted" in shown
 
 
 def test_silence_is_explained_and_ctrl_c_ends_with_130(serve: Any) -> None:

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib import resources
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragents_client.v1.document_pb2 import Document
-from ragents_server.connections.migrations import migrate
 from ragents_server.connections.postgres import open_pool
 from ragents_server.index.chunk import Chunk
 from ragents_server.index.collections import Collections
@@ -22,7 +20,6 @@ from ragents_server.index.put import Stored
 from ragents_server.index.search import Found, Query, Scope, Search
 from ragents_server.index.terms import terms
 from ragents_server.index.vectors import PassageEmbedding, Vectors
-from tests.postgres_servers import embedded_database
 
 MODEL, DIMENSION = "hashing-8", 8
 
@@ -99,15 +96,13 @@ def vector(text: str, dimension: int = DIMENSION) -> NDArray[np.float32]:
 
 
 @asynccontextmanager
-async def open_index(*, exact_below: int = 10_000) -> AsyncIterator[Index]:
-    """An empty index; with `exact_below` 0 every search walks the HNSW index."""
-    async with embedded_database() as url:
-        await migrate(url, resources.files("ragents_server.index") / "migrations")
-        async with open_pool(url, size=16) as pool:
-            vectors = Vectors(pool, embedding_model=MODEL, dimension=DIMENSION)
-            await vectors.prepare()
-            documents = Documents(pool, embedding_model=MODEL, dimension=DIMENSION)
-            yield Index(pool, documents, Collections(pool), vectors, Search(pool, exact_below=exact_below))
+async def open_index(url: str) -> AsyncIterator[Index]:
+    """The index in a migrated database."""
+    async with open_pool(url, size=16) as pool:
+        vectors = Vectors(pool, embedding_model=MODEL, dimension=DIMENSION)
+        await vectors.prepare()
+        documents = Documents(pool, embedding_model=MODEL, dimension=DIMENSION)
+        yield Index(pool, documents, Collections(pool), vectors, Search(pool))
 
 
 async def assert_statistics_are_exact(index: Index) -> None:

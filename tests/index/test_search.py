@@ -122,7 +122,7 @@ CONDITIONS = [
     (condition(field="year", exists=True), {"a", "b", "ten", "text", "null"}),
     (condition(field="year", exists=False), {"bare"}),
     (condition(field="name", equals="a"), {"a"}),
-    (condition(field="name", range={"atLeast": "b", "atMost": "bb"}), {"b"}),
+    (condition(field="name", range={"atLeast": "b", "atMost": "baa"}), {"b"}),
     (condition(field="media_type", equals="text/plain"), {"a", "b", "ten", "text", "null", "bare"}),
     (condition(field="media_type", exists=False), set()),
     (condition(field="year'); DROP TABLE documents; --", equals="x' OR true --"), set()),
@@ -162,9 +162,7 @@ async def test_all_conditions_must_hold(index: Index) -> None:
         condition(field="year", equals=None),
         condition(field="year", equals={"a": 1}),
         condition(field="year", equals="a\0b"),
-        condition(field="year", equals="NaN")
-        if False
-        else Condition(field="year", equals={"number_value": float("nan")}),
+        Condition(field="year", equals={"number_value": float("nan")}),
     ],
 )
 async def test_a_condition_that_cannot_be_compared_is_refused(index: Index, wrong: Condition) -> None:

@@ -4,7 +4,6 @@ import random
 import zipfile
 from io import BytesIO
 
-import documents
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from ragents_server.ingest.chunks import Cut, chunks
 from ragents_server.ingest.failures import DocumentError
 from ragents_server.ingest.loaded import Loaded
 from ragents_server.ingest.loaders import load
+from tests.ingest import documents
 
 FILES = {
     "a.txt": documents.TEXT.encode(),

@@ -3,13 +3,13 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import documents
 import psutil
 import pytest
 
@@ -17,10 +17,11 @@ from ragents_server.ingest.chunks import Cut
 from ragents_server.ingest.failures import DocumentError
 from ragents_server.ingest.loaders import LOADERS
 from ragents_server.ingest.sandbox import Bounds, Sandbox
+from tests.ingest import documents
 
-CUT = Cut(count_tokens="counting:words")
+CUT = Cut(count_tokens="tests.ingest.counting:words")
 HOSTILE = LOADERS | {
-    f"test/{name}": f"hostile_loaders:{name}"
+    f"test/{name}": f"tests.ingest.hostile_loaders:{name}"
     for name in (
         "hangs", "computes", "eats_memory", "dies", "raises", "recurses", "prints", "garbles", "writes", "tells",
     )
@@ -87,7 +88,9 @@ async def test_every_format_comes_back_in_chunks() -> None:
             parsed = await box.parse(content(), name, cut=CUT)
             assert parsed.chunks, name
             assert max(chunk.end for chunk in parsed.chunks) <= parsed.text_bytes
-        parsed = await box.parse(documents.pdf(), "a.pdf", cut=Cut(size=60, overlap=20, count_tokens="counting:words"))
+        parsed = await box.parse(
+            documents.pdf(), "a.pdf", cut=Cut(size=60, overlap=20, count_tokens="tests.ingest.counting:words")
+        )
     assert parsed.pages == 2
     assert [(chunk.first_page, chunk.last_page) for chunk in parsed.chunks] == [(1, 1), (1, 1), (2, 2)]
 
@@ -188,23 +191,25 @@ async def test_a_parser_can_print_but_not_write_files(tmp_path: Path) -> None:
         assert await text_of(box, bytes(tmp_path / "left"), "test/writes") == "refused: OSError"
 
 
-def test_children_die_with_the_server() -> None:
+def test_a_child_dies_with_the_server_in_the_middle_of_a_document(tmp_path: Path) -> None:
     program = (
-        "import asyncio, os\n"
-        "from ragents_server.ingest.child import Child\n"
+        "import asyncio, sys\n"
+        "from tests.ingest.test_sandbox import sandbox, text_of\n"
         "async def main():\n"
-        "    child = await Child.start()\n"
-        "    print(child._process.pid, flush=True)\n"
-        "    await asyncio.sleep(60)\n"
+        "    async with sandbox() as box:\n"
+        "        await text_of(box, sys.argv[1].encode(), 'test/hangs')\n"
         "asyncio.run(main())\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment) as server:
-        assert server.stdout is not None
-        child = psutil.Process(int(server.stdout.readline()))
-        server.kill()
-        gone, alive = psutil.wait_procs([child], timeout=10)
-    assert (len(gone), alive) == (1, [])
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "line"))
+        listener.listen()
+        listener.settimeout(60)
+        with subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "line")], env=environment) as server:
+            with listener.accept()[0] as connection:
+                child = psutil.Process(int(connection.makefile().readline()))
+                server.kill()
+                assert psutil.wait_procs([child], timeout=10)[1] == []
 
 
 @pytest.mark.parametrize(
