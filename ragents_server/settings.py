@@ -76,8 +76,7 @@ class Settings(BaseSettings):
     chat_temperature: float = Field(0.7, ge=0, le=2, description="The chat model's temperature.")
     chat_tokens: int = Field(2000, ge=1, le=1_000_000, description="Tokens the chat model may write.")
     chat_timeout: Seconds = Field(
-        45,
-        description="Seconds a call of the chat model may take; less than the deadline, so that a model that hangs is told.",
+        45, description="Seconds a call of the chat model may take; below `deadline`, so that a hanging model is told."
     )
     top_k: int = Field(5, ge=1, le=100, description="Passages an answer may be written from.")
     reranker: str = Field("", description="A reranker of your own as package.module:Class; empty: none.")

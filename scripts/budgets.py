@@ -38,7 +38,7 @@ def main() -> int:
     total, tested = sum(sizes.values()), sum(map(lines, tests))
     print(
         f"budgets: {len(code)} files of median {statistics.median(sizes.values()):g} lines, {len(lengths)} functions "
-        f"of median {statistics.median(size for _, size in lengths):g}, {tested / total:.2f} lines of test a line of code"
+        f"of median {statistics.median(size for _, size in lengths):g}, {tested / total:.2f} test lines a line"
     )
     print("\n".join(over), file=sys.stderr)
     return 1 if over else 0

@@ -205,11 +205,11 @@ def test_a_child_dies_with_the_server_in_the_middle_of_a_document(tmp_path: Path
         listener.bind(str(tmp_path / "line"))
         listener.listen()
         listener.settimeout(60)
-        with subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "line")], env=environment) as server:
-            with listener.accept()[0] as connection:
-                child = psutil.Process(int(connection.makefile().readline()))
-                server.kill()
-                assert psutil.wait_procs([child], timeout=10)[1] == []
+        command = [sys.executable, "-c", program, str(tmp_path / "line")]
+        with subprocess.Popen(command, env=environment) as server, listener.accept()[0] as connection:
+            child = psutil.Process(int(connection.makefile().readline()))
+            server.kill()
+            assert psutil.wait_procs([child], timeout=10)[1] == []
 
 
 @pytest.mark.parametrize(

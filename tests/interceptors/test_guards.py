@@ -170,7 +170,9 @@ def test_somebody_elses_document_is_as_unknown_as_none(grpc_channel: grpc.Channe
     mine = stub.GetDocument(GetDocumentRequest(document_id=put.id), metadata=bearer("ada"), timeout=10)
     assert mine.document.name == "a.txt"
     foreign = failed(stub.GetDocument, GetDocumentRequest(document_id=put.id), metadata=bearer("eve", x_request_id="r"))
-    absent = failed(stub.GetDocument, GetDocumentRequest(document_id="0" * 32), metadata=bearer("eve", x_request_id="r"))
+    absent = failed(
+        stub.GetDocument, GetDocumentRequest(document_id="0" * 32), metadata=bearer("eve", x_request_id="r")
+    )
     assert foreign.code() == absent.code() == grpc.StatusCode.NOT_FOUND
     seen = [{k: v for k, v in e.trailing_metadata() if k != "x-ragents-trace-id"} for e in (foreign, absent)]
     assert seen[0] == seen[1]
