@@ -9,12 +9,14 @@ from importlib import resources
 from importlib.metadata import version
 
 from ragents_server.connections.migrations import migrate, require_vector
-from ragents_server.connections.postgres import is_unavailable, open_pool
+from ragents_server.connections.postgres import is_unavailable, open_connection, open_pool
 from ragents_server.errors import NotFound, RagentsError
+from ragents_server.identity.keys import read_keys
 from ragents_server.index.reindex import Reindex
+from ragents_server.index.statements import Connection
 from ragents_server.index.vectors import PassageEmbedding
 from ragents_server.models.embeddings import Embeddings
-from ragents_server.server import Server, listening
+from ragents_server.server import Server, listening, refuse_open_listener
 from ragents_server.settings import PREFIX, Settings, is_secret
 from ragents_server.wiring import Parts, database, open_embeddings, opened
 
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 
 PREPARE_PAUSE = 2.0  # seconds between tries to reach the database at start
 WATCH_PAUSE = 2.0  # seconds between looks at the database
+PATIENCE = 5.0  # seconds that it may take to answer
 REINDEX_BATCH = 64  # passages
 RESUME_PAUSE = 60.0  # seconds between looks for documents that a killed server left without vectors
 
@@ -92,18 +95,35 @@ async def migrate_schema(url: str) -> None:
 async def _watch(server: Server, parts: Parts) -> None:
     """Tells the probes when the database goes away and when it is back."""
     ready = True
-    while True:
-        await asyncio.sleep(WATCH_PAUSE)
-        try:
-            await parts.pool.execute("SELECT 1", timeout=WATCH_PAUSE)
-            answers = True
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is no answer
-            answers = False
-            log.debug("the database does not answer: %s", type(error).__name__)
+
+    async def tell(answers: bool) -> None:
+        nonlocal ready
         if answers != ready:
             ready = answers
             log.warning("the database %s", "answers again" if ready else "does not answer: NOT_SERVING")
             await server.set_ready(ready)
+
+    while True:
+        try:
+            # A connection of its own: the pool's may all be at work, which is no fault of the database.
+            async with open_connection(parts.url, command_timeout=PATIENCE) as database:
+                while await _answers(database):
+                    await tell(True)
+                    await asyncio.sleep(WATCH_PAUSE)
+                await tell(False)  # here: a database that hangs holds up the close too
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is no answer
+            log.debug("no connection to the database: %s", type(error).__name__)
+            await tell(False)
+        await asyncio.sleep(WATCH_PAUSE)
+
+
+async def _answers(database: Connection) -> bool:
+    try:
+        await database.execute("SELECT 1")
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is no answer
+        log.debug("the database does not answer: %s", type(error).__name__)
+        return False
+    return True
 
 
 async def _resume(parts: Parts) -> None:
@@ -120,6 +140,9 @@ async def _resume(parts: Parts) -> None:
 
 async def check(settings: Settings) -> int:
     """Prints every setting, secrets masked, and tries each back end; 0 when all answer."""
+    refuse_open_listener(settings)
+    if settings.keys is not None:
+        read_keys(settings.keys)
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         shown = "********" if is_secret(field) and value is not None else "" if value is None else value

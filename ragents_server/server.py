@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import logging
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from ragents_server.interceptors.deadline import deadline
 from ragents_server.interceptors.errors import errors
 from ragents_server.interceptors.identity import identity
 from ragents_server.interceptors.readiness import Readiness
+from ragents_server.interceptors.under_way import UnderWay
 from ragents_server.services.documents import DocumentService
 from ragents_server.services.query import QueryService
 from ragents_server.settings import Settings
@@ -50,14 +52,15 @@ SERVICES = tuple(
     )
 )
 LIVENESS = "ragents-liveness"
+FLUSH = 0.5  # seconds for the last statuses to leave
 PROBES = ("", "ragents-readiness", "ragents-startup", *SERVICES)  # follow the state store; liveness never does
 
 
-def guards(settings: Settings, readiness: Readiness) -> Sequence[Guard]:
+def guards(settings: Settings, readiness: Readiness, under_way: UnderWay) -> Sequence[Guard]:
     """The guards around every RPC, outermost first; tracing, metrics and limits take their places here."""
     keys = read_keys(settings.keys) if settings.keys else None
     bounded = deadline(settings.deadline, settings.max_deadline, settings.upload_deadline)
-    return errors, identity(keys), readiness, bounded
+    return errors, under_way, identity(keys), readiness, bounded
 
 
 def options(settings: Settings) -> list[tuple[str, Any]]:
@@ -80,10 +83,13 @@ class Server:
     grpc: grpc.aio.Server
     health: HealthServicer
     readiness: Readiness
+    under_way: UnderWay
     address: str  # the port is the one chosen where the setting's was 0
 
     async def set_ready(self, ready: bool) -> None:
         """Tells the probes whether calls would be served."""
+        if self.readiness.draining:
+            return  # for good
         self.readiness.started = self.readiness.started or ready
         serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
         for name in PROBES:
@@ -91,18 +97,26 @@ class Server:
 
     async def drain(self, lame_duck: float, grace: float) -> None:
         """NOT_SERVING first, so that balancers look elsewhere; then no new calls; then those under way end."""
-        await self.health.enter_graceful_shutdown()
+        await self.set_ready(False)  # not the liveness, which `enter_graceful_shutdown` would take away too
+        self.readiness.draining = True
         log.info("draining: no new calls in %.3g s, the end at most %.3g s after that", lame_duck, grace)
         await asyncio.sleep(lame_duck)
-        await self.grpc.stop(grace)
+        log.info("no new calls any more")
+        stopping = asyncio.create_task(self.grpc.stop(grace + FLUSH), name="stopping the listener")
+        try:
+            await self.under_way.finish(grace)
+        finally:
+            await self.grpc.stop(FLUSH)  # a probe's watch would last as long as the grace
+            await stopping
 
 
 @asynccontextmanager
 async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
     """Listens, NOT_SERVING until `set_ready`; ends at once when left without a drain."""
     refuse_open_listener(settings)
-    readiness = Readiness()
-    server = grpc.aio.server(interceptors=[Around(guards(settings, readiness))], options=options(settings))
+    readiness, under_way = Readiness(), UnderWay()
+    around = Around(guards(settings, readiness, under_way))
+    server = grpc.aio.server(interceptors=[around], options=options(settings))
     add_QueryServiceServicer_to_server(QueryService(parts.engine, parts.retrieval), server)  # type: ignore[abstract]
     add_DocumentServiceServicer_to_server(
         DocumentService(
@@ -126,7 +140,7 @@ async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
             (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
         )
     host = settings.listen.rpartition(":")[0]
-    running = Server(server, health, readiness, f"{host}:{bind(server, settings.listen)}")
+    running = Server(server, health, readiness, under_way, f"{host}:{bind(server, settings.listen)}")
     await running.set_ready(False)  # the servicer starts as SERVING
     await server.start()
     try:
@@ -138,11 +152,24 @@ async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
 def bind(server: grpc.aio.Server, address: str) -> int:
     """The port bound; ConfigurationError when it is taken."""
     try:
+        _try_to_bind(address)
         return server.add_insecure_port(address)
-    except RuntimeError:
+    except (OSError, RuntimeError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or "no such address"
         raise ConfigurationError(
-            f"RAGENTS_LISTEN: cannot listen on {address}; is another server running there?"
+            f"RAGENTS_LISTEN: cannot listen on {address}: {reason}; is another server running there?"
         ) from None
+
+
+def _try_to_bind(address: str) -> None:
+    """Of a failure grpc tells only its own log; a socket says why."""
+    host, _, port = address.rpartition(":")
+    for family, kind, protocol, _name, place in socket.getaddrinfo(
+        host.strip("[]"), int(port), type=socket.SOCK_STREAM
+    ):
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as grpc does; a listener refuses all the same
+            probe.bind(place)
 
 
 def refuse_open_listener(settings: Settings) -> None:

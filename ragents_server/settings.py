@@ -123,9 +123,10 @@ class _SecretFiles(PydanticBaseSettingsSource):
             return None, field_name, False
         try:
             return Path(path).read_text().rstrip("\n"), field_name, False
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             name = f"{PREFIX}{field_name.upper()}_FILE"
-            raise ConfigurationError(f"{name}: cannot read the file: {error.strerror}") from None
+            why = (isinstance(error, OSError) and error.strerror) or "it is not UTF-8"
+            raise ConfigurationError(f"{name}: cannot read the file: {why}") from None
 
     def __call__(self) -> dict[str, Any]:
         """All secrets that come from files."""

@@ -52,17 +52,28 @@ def _caller(key: str, row: Any) -> Caller:
         raise ConfigurationError(f"{where} needs a tenant")
     if unknown := set(row) - FIELDS:
         raise ConfigurationError(f"{where} has the unknown field {min(unknown)!r}")
-    scopes = row.get("scopes", ["ask"])
-    if not isinstance(scopes, list) or not set(scopes) <= set(SCOPES):
-        raise ConfigurationError(f"{where}: scopes must be of {', '.join(SCOPES)}")
+    scopes, collections = _texts(row.get("scopes", ["ask"])), _texts(row.get("collections", []))
+    if scopes is None or not scopes <= set(SCOPES):
+        raise ConfigurationError(f"{where}: scopes must be a list of {', '.join(SCOPES)}")
+    if collections is None:  # a bare string would grant its letters
+        raise ConfigurationError(f"{where}: collections must be a list of names")
+    if not all(isinstance(row.get(name, "x"), str) and row.get(name, "x") for name in ("user", "quota")):
+        raise ConfigurationError(f"{where}: user and quota must be text")
     priority = row.get("priority", "NORMAL")
     if priority not in PRIORITIES:
         raise ConfigurationError(f"{where}: priority must be one of {', '.join(PRIORITIES)}")
     return Caller(
         tenant=row["tenant"],
         user=str(row.get("user", row["tenant"])),
-        scopes=frozenset(scopes),
-        collections=frozenset(map(str, row.get("collections", ()))),
+        scopes=scopes,
+        collections=collections,
         priority=priority,
         quota=str(row.get("quota", "default")),
     )
+
+
+def _texts(given: Any) -> frozenset[str] | None:
+    """A list of texts as a set, None for anything else."""
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        return None
+    return frozenset(given)

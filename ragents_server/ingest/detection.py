@@ -1,5 +1,6 @@
 """Finds what a file is from its content first and its name second, and refuses what only pretends."""
 
+import mimetypes
 import zipfile
 import zlib
 from io import BytesIO
@@ -45,6 +46,8 @@ def detect(content: bytes, name: str, media_type: str, max_unzipped: int) -> str
     refuse_binary(content)
     if named in _BINARY:
         return _text_named_otherwise(content, name)
+    if not named and (mimetypes.guess_type(name)[0] or "").startswith(("image/", "audio/", "video/", "font/")):
+        raise DocumentError("DOCUMENT_UNSUPPORTED", "The file is no document; an SVG, for one, is text only to a program.")
     return named or (HTML if _is_html(content) else PLAIN)
 
 

@@ -12,6 +12,7 @@ class Readiness:
 
     def __init__(self) -> None:
         self.started = False
+        self.draining = False  # then it is NOT_SERVING for good
 
     @asynccontextmanager
     async def __call__(self, _call: Call) -> AsyncIterator[None]:

@@ -35,7 +35,7 @@ def failure(error: Exception, model: str) -> RagentsError:
     log.warning("model %s failed: %s, %s", model, type(error).__name__, told)
     if status == 429:
         return ModelQuota(f"the quota of the model {model} is spent", retry_after=_retry_after(error))
-    if status == 413 or (status in (None, 400, 422) and _TOO_LONG.search(f"{type(error).__name__} {error}")):
+    if status == 413 or (status in (None, 400, 422) and _TOO_LONG.search(_words(error))):
         return ContextTooLong(f"the text is too long for the model {model}")
     return ModelUnavailable(f"the model {model} failed: {told}")
 
@@ -44,6 +44,10 @@ def timed_out(model: str, seconds: float) -> ModelUnavailable:
     """The failure of a call that was not done in time."""
     log.warning("model %s: not done within %.3g s", model, seconds)
     return ModelUnavailable(f"the model {model} was not done within {seconds:.3g} s")
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__} {getattr(error, 'code', '')} {error}"
 
 
 def _status(error: Exception) -> int | None:

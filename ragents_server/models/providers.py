@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-EXTRAS = {"langchain_openai": "openai", "langchain_anthropic": "anthropic", "langchain_ollama": "ollama"}
+EXTRAS = {
+    "langchain": "openai",  # any of them brings it
+    "langchain_openai": "openai",
+    "langchain_anthropic": "anthropic",
+    "langchain_ollama": "ollama",
+}
 OPENAI = ("openai", "azure_openai")
 # Their models embed questions as they embed documents, so that several questions may go in one request.
 SYMMETRIC = frozenset({*OPENAI, "ollama", "mistralai"})
@@ -225,8 +230,8 @@ def _make(setting: str, key: str, make: Callable[[], T]) -> T:
         return make()
     except ImportError as error:
         missing = next((one.name for one in _causes(error) if isinstance(one, ImportError) and one.name), None)
-        package = missing or "langchain"
-        extra = EXTRAS.get(package, "openai" if package.startswith("langchain.") or package == "langchain" else "")
+        package = (missing or "langchain").partition(".")[0]
+        extra = EXTRAS.get(package)
         advice = f"install ragents-grpc[{extra}]" if extra else f"install {package.replace('_', '-')}"
         raise ConfigurationError(f"{setting}: the package {package} is missing; {advice}") from None
     except Exception as error:  # noqa: BLE001 - each provider refuses its options with exceptions of its own

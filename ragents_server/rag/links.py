@@ -25,8 +25,8 @@ def links(text: str) -> frozenset[str]:
 
 
 def without(word: str) -> str:
-    """What stands for a word with links that must not leave; its closing punctuation stays."""
-    return REMOVED + word[len(word.rstrip(_CLOSING)) :]
+    """What stands for a word with links that must not leave; the stop behind it stays."""
+    return REMOVED + word[len(word.rstrip(".,;:!?")) :]
 
 
 def _plain(text: str) -> str:

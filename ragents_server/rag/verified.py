@@ -22,6 +22,7 @@ _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"[\[［【]?[^\s\[［【。！？]*[。！？]*")  # scripts without spaces: a word ends with the sentence
 _STOP = re.compile(r"[.!?…。！？][\"'”’»)\]*_]*\Z")
 _CLOSING = re.compile(r"[.,;:!?…。！？)\"'”’»*_]+")
+_JOINING = " \t\r\n\u00a0,;:–-*•#>"
 _NOT_SHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u0085\u2028\u2029]")
 _MOST_NUMBERS = 10  # that [1-9] may stand for
 _LONGEST_WORD = 2048  # characters; longer ones are no words, and do not leave
@@ -46,7 +47,6 @@ class _Sentence:
     linked: dict[int, frozenset[str]] = field(default_factory=dict)  # which pieces hold links, and which
     claims: list[_Claim] = field(default_factory=list)
     claimed: int = 0  # pieces up to here have had their markers
-    unmet: bool = False  # some words had markers, but none that held
     ended: bool = False
     left: int = 0  # pieces that have left
 
@@ -159,7 +159,6 @@ class VerifiedText:
             sentence.markers.add(len(sentence.pieces))
             self._append(f"[{claim.number}]")
             sentence.claims.append(claim)
-        sentence.unmet = sentence.unmet or not held
         if held:
             sentence.claimed = len(sentence.pieces)
         else:
@@ -191,18 +190,17 @@ class VerifiedText:
         self._size += len("".join(sentence.pieces).encode())
 
     def _supported(self, sentence: _Sentence) -> bool:
-        """Whether every word had a marker that held; words after the last one may be supported with the rest."""
-        if not sentence.claims or sentence.unmet:
-            return False
-        rest = sentence.said(sentence.claimed)
-        whole = sentence.said()
-        return not says_something(rest) or any(self._evidence.quote(whole, n) for n in sentence.numbers())
+        """Whether every word had a marker that held; words after the last one may be supported with the others."""
+        if not says_something(sentence.said(sentence.claimed)):
+            return bool(sentence.claims)
+        return any(self._evidence.quote(sentence.said(), number) for number in sentence.numbers())
 
     def _span(self, sentence: _Sentence, first: int, last: int) -> Span:
-        """Bytes of the answer that pieces `first` to `last` take, without white space around them."""
-        before, pieces = "".join(sentence.pieces[:first]), "".join(sentence.pieces[first:last])
-        start = self._size + len(before.encode()) + len(pieces.encode()) - len(pieces.lstrip().encode())
-        return Span(start=start, end=start + len(pieces.strip().encode()))
+        """Bytes of the answer that pieces `first` to `last` take, without what only joins them to those before."""
+        before, pieces = "".join(sentence.pieces[:first]), "".join(sentence.pieces[first:last]).rstrip()
+        words = pieces.lstrip(_JOINING) or pieces
+        start = self._size + len(f"{before}{pieces}".encode()) - len(words.encode())
+        return Span(start=start, end=start + len(words.encode()))
 
 
 def _numbers(marker: str) -> Iterator[int]:

@@ -19,6 +19,7 @@ MAX_ANSWER = 32_768
 MAX_METADATA = 16_384
 MAX_PAGE = 1_000
 USUAL_PAGE = 100
+MOST_TOLD = 16  # violations; a client drops a status of more than 8 KB
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # U+0000 in JSON; with one more backslash it is text
 SCALARS = {"number_value", "string_value", "bool_value"}
 
@@ -31,7 +32,7 @@ class Violations:
 
     def require(self, good: bool, field: str, text: str) -> None:
         """Notes `text` against `field` unless `good`."""
-        if not good:
+        if not good and len(self._found) < MOST_TOLD:
             self._found.setdefault(field, text)
 
     def check(self) -> None:

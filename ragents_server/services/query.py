@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from ragents_client.v1.answer_pb2 import Answer, Question
 from ragents_client.v1.batch_pb2 import BatchItem
@@ -44,11 +45,12 @@ class QueryService(QueryServiceServicer):
     async def StreamQuery(self, request: StreamQueryRequest, context: Context) -> AsyncIterator[StreamQueryResponse]:
         """All events."""
         caller = current_caller()
-        async for event in self._answerer(check_question(request.question, caller), caller):
-            response = StreamQueryResponse(event=event)
-            if event.HasField("answer"):
-                response.cache.outcome = CACHE_OUTCOME_MISS
-            yield response
+        async with aclosing(self._answerer(check_question(request.question, caller), caller)) as events:
+            async for event in events:
+                response = StreamQueryResponse(event=event)
+                if event.HasField("answer"):
+                    response.cache.outcome = CACHE_OUTCOME_MISS
+                yield response
 
     async def Retrieve(self, request: RetrieveRequest, context: Context) -> RetrieveResponse:
         """Passages without an answer."""

@@ -1,7 +1,6 @@
 """What the server's legs are held against: bm25s, and an exact search of the same model's vectors of whole texts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import bm25s  # type: ignore[import-untyped] # ships no types
@@ -16,26 +15,16 @@ DEPTH = 100  # the best of each leg that are fused: with it the published figure
 Scores = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """Document ids best first, by query: each leg alone, and both by min-max scaling, half and half."""
-
-    lexical: dict[str, list[str]]
-    dense: dict[str, list[str]]
-    fused: dict[str, list[str]]
-
-
-async def rank(corpus: Mapping[str, str], queries: Mapping[str, str], model: MiniLM) -> Reference:
-    """The reference's rankings of `corpus` for `queries`, both texts by id."""
-    names = list(corpus)
-    lexical = bm25_scores(list(corpus.values()), list(queries.values()))
-    dense = await dense_scores(list(corpus.values()), list(queries.values()), model)
-    fused = [_best(min_max(*row), names) for row in zip(lexical, dense, strict=True)]
-    return Reference(
-        {query: _best(row, names) for query, row in zip(queries, lexical, strict=True)},
-        {query: _best(row, names) for query, row in zip(queries, dense, strict=True)},
-        dict(zip(queries, fused, strict=True)),
-    )
+async def rank(corpus: Mapping[str, str], questions: Sequence[str], model: MiniLM) -> dict[str, list[list[str]]]:
+    """Document ids best first, a list a question: of each leg alone, and of both by min-max scaling, half and half."""
+    names, texts = list(corpus), list(corpus.values())
+    lexical = bm25_scores(texts, questions)
+    dense = await dense_scores(texts, questions, model)
+    return {
+        "lexical": [_best(row, names) for row in lexical],
+        "dense": [_best(row, names) for row in dense],
+        "fused": [_best(min_max(*both), names) for both in zip(lexical, dense, strict=True)],
+    }
 
 
 def bm25_scores(texts: Sequence[str], queries: Sequence[str]) -> Scores:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ragents_client.v1 import Passage
 from ragents_server.models.minilm import MiniLM
 from scripts.evaluation.ranking import best, mean, ndcg
 from scripts.evaluation.references import rank
@@ -38,28 +37,22 @@ PUBLISHED = {  # by fingerprint
 async def evaluate(data: Ranked, service: Service, model: MiniLM) -> list[Figure]:
     """The figures of one set."""
     await service.put_texts(data.corpus)
-    found = await service.retrieve(data.queries.values())
-    by_query = dict(zip(data.queries, found, strict=True))
-    own = {leg: quality(data, legs(by_query, leg, service.documents)) for leg in ("lexical", "dense", "fused")}
-    ranked = await rank(data.corpus, data.queries, model)
-    reference = {leg: quality(data, getattr(ranked, leg)) for leg in ("lexical", "dense", "fused")}
+    questions = list(data.queries.values())
+    found = await service.retrieve(questions)
+    rankings = {
+        "lexical": [best(scores) for scores in await service.lexical(questions)],
+        "dense": [best((service.documents[one.document.name], one.score.dense) for one in each) for each in found],
+        "fused": [best((service.documents[one.document.name], one.score.fused) for one in each) for each in found],
+    }
+    own = {leg: quality(data, ranked) for leg, ranked in rankings.items()}
+    references = await rank(data.corpus, questions, model)
+    reference = {leg: quality(data, ranked) for leg, ranked in references.items()}
     return [*figures(data, own, reference), *sizes(data, service)]
 
 
-def legs(found: Mapping[str, Sequence[Passage]], leg: str, documents: Mapping[str, str]) -> dict[str, list[str]]:
-    """Documents by the score of one leg, or of the fusion, for each query.
-
-    The 100 best by fusion hold each leg's own best but for what the other leg finds far behind.
-    """
-    return {
-        query: best((documents[one.document.name], score) for one in passages if (score := getattr(one.score, leg)) > 0)
-        for query, passages in found.items()
-    }
-
-
-def quality(data: Ranked, rankings: Mapping[str, Sequence[str]]) -> float:
-    """The mean nDCG@10 over the judged queries."""
-    return mean([ndcg(rankings[query], gains) for query, gains in data.gains.items()])
+def quality(data: Ranked, rankings: Sequence[Sequence[str]]) -> float:
+    """The mean nDCG@10 of the queries' rankings, in the order of the queries."""
+    return mean([ndcg(ranking, data.gains[query]) for query, ranking in zip(data.queries, rankings, strict=True)])
 
 
 def figures(data: Ranked, own: Mapping[str, float], reference: Mapping[str, float]) -> list[Figure]:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from ragents_client import AsyncClient, PutEvent
+from ragents_client import AsyncClient, PutEvent, between
 from ragents_client.uploads import Source
 from ragents_client.v1 import Answer, Passage
 
 AT_ONCE = 8  # questions under way
 EVERY = 10.0  # seconds between signs of life
 MOST = 100  # passages that may be asked for
+PART = 250  # documents that are asked apart from the others
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -68,6 +69,27 @@ class Service:
             return await self._client.retrieve(question, collections=self._collection, top_k=MOST)
 
         return await in_order(f"{self._name}: retrieve", ask, list(questions))
+
+    async def lexical(self, questions: Sequence[str]) -> list[list[tuple[str, float]]]:
+        """Documents with the BM25 of their passages, for each question, from 250 documents at a time.
+
+        The 100 best by fused score miss some of the best by BM25 alone where there are many more; of 250 they do not.
+        Conditions change what is searched, not how rare a word is.
+        """
+        names = sorted(self.documents)
+        parts = [names[at : at + PART] for at in range(0, len(names), PART)]
+
+        async def ask(question_and_part: tuple[str, list[str]]) -> list[tuple[str, float]]:
+            question, part = question_and_part
+            inside = [between("name", part[0], part[-1])]
+            passages = await self._client.retrieve(
+                question, collections=self._collection, conditions=inside, top_k=MOST
+            )
+            return [(self.documents[one.document.name], one.score.lexical) for one in passages if one.score.lexical > 0]
+
+        asked = [(question, part) for question in questions for part in parts]
+        found = await in_order(f"{self._name}: retrieve in {len(parts)} parts", ask, asked)
+        return [sum(found[at : at + len(parts)], []) for at in range(0, len(found), len(parts))]
 
     async def answer(self, questions: Iterable[str]) -> list[Answer]:
         """The answer to each question."""

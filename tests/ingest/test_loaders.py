@@ -194,6 +194,7 @@ def test_wrongly_named_files_are_read_as_what_they_are() -> None:
         (b"no pdf at all", "a.pdf", "DOCUMENT_CORRUPT"),
         (b"no zip at all", "a.docx", "DOCUMENT_CORRUPT"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 old", "a.doc", "DOCUMENT_UNSUPPORTED"),
+        (b"<svg><text>drawn</text></svg>", "flow.svg", "DOCUMENT_UNSUPPORTED"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), "a.docx", "DOCUMENT_ENCRYPTED"),
         (documents.pdf(password="tide"), "a.pdf", "DOCUMENT_ENCRYPTED"),
         (documents.pdf()[:300], "a.pdf", "DOCUMENT_CORRUPT"),

@@ -1,0 +1,1 @@
+"""Speed figures: each bench starts what it needs on loopback, bounds its load, and ends it all."""

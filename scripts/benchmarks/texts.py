@@ -1,0 +1,89 @@
+"""Made texts for speed runs: English words by Zipf's law in sentences and paragraphs, the same for the same seed."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragents_server.models import minilm_tokens
+
+SEED = 20
+WORDS = 80_000  # different words, as some tens of megabytes of English have
+MANDELBROT = 2.7  # flattens the law for the commonest words, as in natural text
+PASSAGE = 950  # characters that a passage has at least, less what its last sentence would be over 1,000
+SENTENCE = (6, 22)  # words
+ASKED = (5, 10)  # words of a question
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A text with its sentences as half-open spans of characters."""
+
+    text: str
+    sentences: tuple[tuple[int, int], ...]
+
+
+class Author:
+    """Writes passages, documents and questions; what two authors of one seed write in one order is equal."""
+
+    def __init__(self, seed: int = SEED) -> None:
+        self._random = np.random.default_rng(seed)
+        self._asked: set[str] = set()
+
+    def passage(self, characters: int = PASSAGE) -> Made:
+        """Sentences of so many characters together, and at most a short one more."""
+        text, spans = "", list[tuple[int, int]]()
+        while len(text) < characters:
+            sentence = self._sentence(characters + 50 - len(text))
+            start = len(text) + bool(text)
+            spans.append((start, start + len(sentence)))
+            text = f"{text} {sentence}" if text else sentence
+        return Made(text, tuple(spans))
+
+    def document(self, passages: int) -> str:
+        """Paragraphs of about a passage each."""
+        return "\n\n".join(self.passage().text for _ in range(passages))
+
+    def question(self, passage: Made) -> str:
+        """A question in words that follow each other in the passage; never the same twice."""
+        while True:
+            start, end = passage.sentences[self._random.integers(len(passage.sentences))]
+            words = passage.text[start : end - 1].lower().split()
+            number = int(self._random.integers(*ASKED))
+            first = int(self._random.integers(max(1, len(words) - number + 1)))
+            question = f"What of {' '.join(words[first : first + number])}?"
+            if question not in self._asked:
+                self._asked.add(question)
+                return question
+
+    def vectors(self, number: int, dimension: int) -> NDArray[np.float32]:
+        """Unit vectors of random directions, as rows: nothing like a model's, and harder to walk an index of."""
+        rows = self._random.standard_normal((number, dimension), np.float32)
+        unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return unit
+
+    def _sentence(self, most: int) -> str:
+        """Of at most so many characters where that leaves a word."""
+        words, chances = vocabulary()
+        number = int(self._random.integers(*SENTENCE))
+        found = [words[place] for place in np.searchsorted(chances, self._random.random(number))]
+        while len(found) > 1 and sum(map(len, found)) + len(found) > most:
+            found.pop()
+        return f"{' '.join(found).capitalize()}."
+
+
+@cache
+def vocabulary() -> tuple[list[str], NDArray[np.float64]]:
+    """Words, the commonest first, and the chance that a word is that one or a commoner one.
+
+    The model's own vocabulary stands in the order of frequency; rarer words are two of its words in one.
+    """
+    lines = Path(minilm_tokens.__file__).with_name("minilm_vocab.txt").read_text(encoding="utf-8").splitlines()
+    words = [word for word in lines if len(word) > 1 and word.isascii() and word.isalpha()]
+    pairs = np.random.default_rng(SEED).integers(len(words), size=(WORDS, 2))
+    compounds = (words[first] + words[second] for first, second in pairs)
+    words = list(dict.fromkeys([*words, *compounds]))[:WORDS]
+    chances = np.cumsum(1 / (np.arange(len(words)) + 1 + MANDELBROT))
+    return words, chances / chances[-1]
