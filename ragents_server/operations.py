@@ -31,6 +31,7 @@ RESUME_PAUSE = 60.0  # seconds between looks for documents that a killed server 
 
 async def serve(settings: Settings, stopped: Callable[[], Awaitable[bool]]) -> int:
     """Serves until `stopped` returns; True asks for a lame duck before the end."""
+    _require_sound(settings)
     async with opened(settings) as parts, listening(settings, parts) as server:
         log.info("ragents-server %s listens on %s", version("ragents-grpc"), server.address)
         async with kept(server, parts):
@@ -83,7 +84,8 @@ async def prepare(parts: Parts) -> None:
     """Brings the database up to this release."""
     await migrate_schema(parts.url)
     await parts.pool.expire_connections()  # those made before the extension know none of its types
-    await parts.vectors.prepare()
+    for store in parts.stores:
+        await store.vectors.prepare()
 
 
 async def migrate_schema(url: str) -> None:
@@ -140,9 +142,7 @@ async def _resume(parts: Parts) -> None:
 
 async def check(settings: Settings) -> int:
     """Prints every setting, secrets masked, and tries each back end; 0 when all answer."""
-    refuse_open_listener(settings)
-    if settings.keys is not None:
-        read_keys(settings.keys)
+    _require_sound(settings)
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         shown = "********" if is_secret(field) and value is not None else "" if value is None else value
@@ -150,7 +150,8 @@ async def check(settings: Settings) -> int:
     failures = 0
     started = time.monotonic()
     async with opened(settings) as parts:
-        _say(f"embeddings: {parts.embeddings.model}, {parts.embeddings.dimension} dimensions: ok")
+        for store in parts.stores:
+            _say(f"embeddings: {store.embeddings.model}, {store.embeddings.dimension} dimensions: ok")
         try:
             await prepare(parts)
             found = await parts.pool.fetchval("SELECT current_setting('server_version')")
@@ -164,6 +165,13 @@ async def check(settings: Settings) -> int:
     return 1 if failures else 0
 
 
+def _require_sound(settings: Settings) -> None:
+    """ConfigurationError for what needs no back end to be seen."""
+    refuse_open_listener(settings)
+    if settings.keys is not None:
+        read_keys(settings.keys)
+
+
 async def reindex(settings: Settings, tenant: str, collection: str) -> int:
     """Embeds a collection's stored text with the model that is set now, beside the vectors that are searched meanwhile.
 
@@ -173,7 +181,7 @@ async def reindex(settings: Settings, tenant: str, collection: str) -> int:
         url = await stack.enter_async_context(database(settings, beside_server=True))
         await migrate_schema(url)
         pool = await stack.enter_async_context(open_pool(url, size=2, command_timeout=settings.database_timeout))
-        embeddings = await stack.enter_async_context(open_embeddings(settings))
+        embeddings = await stack.enter_async_context(open_embeddings(settings, settings.embeddings))
         index = Reindex(pool, tenant, collection, embedding_model=embeddings.model, dimension=embeddings.dimension)
         generation = await index.begin()
         if generation is None:

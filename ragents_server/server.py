@@ -51,6 +51,7 @@ SERVICES = tuple(
         (health_service_pb2, "HealthService"),
     )
 )
+MAX_ANSWER = 64 * 2**20  # a batch of 100 answers with 100 passages each is 15 MB
 LIVENESS = "ragents-liveness"
 FLUSH = 0.5  # seconds for the last statuses to leave
 PROBES = ("", "ragents-readiness", "ragents-startup", *SERVICES)  # follow the state store; liveness never does
@@ -68,7 +69,7 @@ def options(settings: Settings) -> list[tuple[str, Any]]:
     return [
         ("grpc.so_reuseport", 0),  # otherwise a second server binds the same port in silence
         ("grpc.max_receive_message_length", settings.max_message),
-        ("grpc.max_send_message_length", settings.max_message),
+        ("grpc.max_send_message_length", MAX_ANSWER),
         ("grpc.max_metadata_size", settings.max_metadata),
         ("grpc.absolute_max_metadata_size", settings.max_metadata),  # else refused at random between the two
         ("grpc.keepalive_time_ms", 60_000),

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     database_timeout: Seconds = Field(30, description="Seconds a statement may take.")
     postgres_bin: Path | None = Field(None, description="Folder of PostgreSQL's programs for the embedded database.")
     embeddings: str = Field("minilm", description="Embedding model: minilm, or PROVIDER:MODEL of LangChain.")
+    previous_embeddings: str = Field(
+        "", description="The model of collections that are not reindexed yet; empty: none."
+    )
     embedding_threads: int = Field(0, ge=0, le=256, description="Threads that embed; 0: one a core.")
     embedding_url: str = Field(
         "", description="Base URL of a compatible server that embeds; empty: the provider's own."

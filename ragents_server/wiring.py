@@ -18,7 +18,7 @@ from ragents_server.index.search import Search
 from ragents_server.index.statements import Pool
 from ragents_server.index.vectors import Vectors
 from ragents_server.ingest.chunks import Cut
-from ragents_server.ingest.pipeline import Pipeline
+from ragents_server.ingest.pipeline import Pipeline, Store
 from ragents_server.ingest.sandbox import Bounds, Sandbox
 from ragents_server.models.chat import ChatModel
 from ragents_server.models.embeddings import Embeddings
@@ -40,10 +40,9 @@ class Parts:
 
     url: str  # the database's
     pool: Pool
-    embeddings: Embeddings
+    stores: tuple[Store, ...]  # one an embedding model, the one that is set now first
     documents: Documents
     collections: Collections
-    vectors: Vectors
     pipeline: Pipeline
     retrieval: Retrieval
     engine: Answerer
@@ -57,7 +56,8 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         pool = await stack.enter_async_context(
             open_pool(url, size=settings.database_connections, command_timeout=settings.database_timeout)
         )
-        embeddings = await stack.enter_async_context(open_embeddings(settings))
+        names = filter(None, dict.fromkeys((settings.embeddings, settings.previous_embeddings)))
+        models = [await stack.enter_async_context(open_embeddings(settings, name)) for name in names]
         bounds = Bounds(
             document_bytes=settings.max_document,
             memory_bytes=settings.parser_memory,
@@ -65,22 +65,20 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             wall_seconds=settings.parser_timeout,
         )
         sandbox = await stack.enter_async_context(Sandbox.open(settings.parsers, bounds))
-        made_by: dict[str, Any] = {"embedding_model": embeddings.model, "dimension": embeddings.dimension}
-        documents, vectors = Documents(pool, **made_by), Vectors(pool, **made_by)
-        cut = Cut(settings.chunk_size, settings.chunk_overlap, embeddings.max_tokens)
+        stores = tuple(store(pool, embeddings) for embeddings in models)
+        cut = Cut(settings.chunk_size, settings.chunk_overlap, min(embeddings.max_tokens for embeddings in models))
         reranker = imported("RAGENTS_RERANKER", settings.reranker)() if settings.reranker else None
         retrieval = Retrieval(
-            Search(pool), embeddings, top_k=settings.top_k, reranker=reranker, relevance=settings.relevance
+            Search(pool), models, top_k=settings.top_k, reranker=reranker, relevance=settings.relevance
         )
-        writer = await stack.enter_async_context(open_writer(settings, embeddings))
+        writer = await stack.enter_async_context(open_writer(settings))
         yield Parts(
             url=url,
             pool=pool,
-            embeddings=embeddings,
-            documents=documents,
+            stores=stores,
+            documents=stores[0].documents,
             collections=Collections(pool),
-            vectors=vectors,
-            pipeline=Pipeline(sandbox, embeddings, documents, vectors, cut),
+            pipeline=Pipeline(sandbox, stores, cut),
             retrieval=retrieval,
             engine=Engine(retrieval, writer),
         )
@@ -103,9 +101,8 @@ async def database(settings: Settings, *, beside_server: bool = False) -> AsyncI
 
 
 @asynccontextmanager
-async def open_embeddings(settings: Settings) -> AsyncIterator[Embeddings]:
-    """The embedding model: the embedded one, a LangChain provider's, or one's own by import path."""
-    name = settings.embeddings
+async def open_embeddings(settings: Settings, name: str) -> AsyncIterator[Embeddings]:
+    """An embedding model: the embedded one, a LangChain provider's, or one's own by import path."""
     if name in EMBEDDINGS or is_import_path(name):
         async with imported("RAGENTS_EMBEDDINGS", EMBEDDINGS.get(name, name)).open(
             threads=settings.embedding_threads or None
@@ -124,16 +121,22 @@ async def open_embeddings(settings: Settings) -> AsyncIterator[Embeddings]:
 
 
 @asynccontextmanager
-async def open_writer(settings: Settings, embeddings: Embeddings) -> AsyncIterator[Writer]:
+async def open_writer(settings: Settings) -> AsyncIterator[Writer]:
     """Who writes answers."""
     name = settings.writer or ("prompted" if settings.chat_model else "extractive")
     if name == "extractive":
-        yield ExtractiveWriter(embeddings)
+        yield ExtractiveWriter()
     elif name == "prompted":
         async with open_chat_model(settings) as chat:
             yield PromptedWriter(chat)
     else:
         raise ConfigurationError(f"RAGENTS_WRITER: there is no {name!r}; known: {', '.join(WRITERS)}")
+
+
+def store(pool: Pool, embeddings: Embeddings) -> Store:
+    """The index as this model fills it."""
+    made_by: dict[str, Any] = {"embedding_model": embeddings.model, "dimension": embeddings.dimension}
+    return Store(embeddings, Documents(pool, **made_by), Vectors(pool, **made_by))
 
 
 def open_chat_model(settings: Settings) -> AbstractAsyncContextManager[ChatModel]:

@@ -143,7 +143,7 @@ class Put:
 
     async def _write_terms(self, home: Home, passages: Sequence[int]) -> None:
         records = [
-            (identity, home.id, self._id, terms.length, list(terms.keys), weights(terms, home.pivot))
+            (identity, home.id, self._id, terms.length, home.pivot, list(terms.keys), weights(terms, home.pivot))
             for identity, terms in zip(passages, self._analyzed, strict=True)
         ]
         await self._connection.copy_records_to_table("passage_terms", records=records)

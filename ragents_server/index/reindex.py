@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from ragents_server.index.chores import fit_pivot
 from ragents_server.index.locks import collection_key, lock_key
 from ragents_server.index.statements import Connection, Pool, statements
 from ragents_server.index.vectors import PassageEmbedding, Unembedded, ensure_dimension, to_spans, write_vectors
@@ -39,7 +38,6 @@ class Reindex:
                 state = await connection.fetchrow(sql["state"], *self._place)
                 if state is None:
                     return None
-                await fit_pivot(connection, *self._place)
                 if (state["next_model"], state["next_dimension"]) == self._model:
                     generation: int = state["next_generation"]
                     return generation

@@ -153,9 +153,9 @@ class Search:
             await connection.execute(statements("search")["walk_hnsw"], str(min(1000, max(100, 2 * depth))))
             return await connection.fetchrow(sql, *arguments)
 
-    async def passages(self, tenant: str, ids: Sequence[int]) -> list[FoundPassage]:
-        """Passages in the order of their ids, without those that have gone since."""
-        rows = await self._pool.fetch(statements("search")["passages"], tenant, list(ids))
+    async def passages(self, tenant: str, ids: Sequence[int], model: str | None = None) -> list[FoundPassage]:
+        """Passages in the order of their ids, without those that have gone; with vectors of this model, or any."""
+        rows = await self._pool.fetch(statements("search")["passages"], tenant, list(ids), model)
         return [_passage(row) for row in rows]
 
 

@@ -47,7 +47,9 @@ def detect(content: bytes, name: str, media_type: str, max_unzipped: int) -> str
     if named in _BINARY:
         return _text_named_otherwise(content, name)
     if not named and (mimetypes.guess_type(name)[0] or "").startswith(("image/", "audio/", "video/", "font/")):
-        raise DocumentError("DOCUMENT_UNSUPPORTED", "The file is no document; an SVG, for one, is text only to a program.")
+        raise DocumentError(
+            "DOCUMENT_UNSUPPORTED", "The file is a picture, sound or font, not a document; leave it out."
+        )
     return named or (HTML if _is_html(content) else PLAIN)
 
 

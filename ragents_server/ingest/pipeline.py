@@ -3,6 +3,8 @@
 import hashlib
 import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from ragents_client.v1.document_pb2 import (
     DOCUMENT_STATE_READY,
@@ -16,7 +18,8 @@ from ragents_client.v1.document_pb2 import (
     Upload,
 )
 from ragents_client.v1.error_reason_pb2 import ErrorReason
-from ragents_server.errors import DocumentRefused
+from ragents_server.errors import DocumentRefused, ModelMismatch
+from ragents_server.index.chunk import Chunk
 from ragents_server.index.documents import Documents
 from ragents_server.index.put import Stored, document_id
 from ragents_server.index.vectors import Claim, PassageEmbedding, Unembedded, Vectors
@@ -30,16 +33,24 @@ log = logging.getLogger(__name__)
 BATCH = 32  # passages whose vectors are committed together
 
 
-class Pipeline:
-    """Puts documents; what a killed server left without vectors is taken up by `resume`, here or on another replica."""
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The index as one embedding model fills it."""
 
-    def __init__(
-        self, sandbox: Sandbox, embeddings: Embeddings, documents: Documents, vectors: Vectors, cut: Cut
-    ) -> None:
+    embeddings: Embeddings
+    documents: Documents
+    vectors: Vectors
+
+
+class Pipeline:
+    """Puts documents; what a killed server left without vectors is taken up by `resume`, here or on another replica.
+
+    The first of `stores` is of the model that is set now; a collection that is still another's goes to that one's.
+    """
+
+    def __init__(self, sandbox: Sandbox, stores: Sequence[Store], cut: Cut) -> None:
         self._sandbox = sandbox
-        self._embeddings = embeddings
-        self._documents = documents
-        self._vectors = vectors
+        self._stores = tuple(stores)
         self._cut = cut
 
     async def put(self, tenant: str, upload: Upload, content: bytes) -> AsyncGenerator[Progress | Stored, None]:
@@ -57,13 +68,13 @@ class Pipeline:
             total = len(parsed.chunks)
             told.set(passages=total, media_type=parsed.media_type)
             yield Progress(stage=PROGRESS_STAGE_PARSED, total=total)
-            stored = await self._documents.put(tenant, _document(upload, version, parsed, len(content)), parsed.chunks)
+            stored, store = await self._store(tenant, _document(upload, version, parsed, len(content)), parsed.chunks)
             yield Progress(stage=PROGRESS_STAGE_SEARCHABLE, done=total, total=total)
             passages = [
                 Unembedded(identity, chunk.text, chunk.sentences)
                 for identity, chunk in zip(stored.passages, parsed.chunks, strict=bool(stored.passages))
             ]
-            async for done in self._embed(stored.document.id, stored.generation, passages):
+            async for done in self._embed(store, stored.document.id, stored.generation, passages):
                 yield Progress(stage=PROGRESS_STAGE_EMBEDDING, done=done, total=total)
             if passages:
                 stored.document.state = DOCUMENT_STATE_READY
@@ -71,19 +82,28 @@ class Pipeline:
 
     async def resume(self) -> int:
         """Makes the vectors of documents whose maker died; the number of documents taken up."""
-        claims = await self._vectors.claim(limit=4)
-        for claim in claims:
-            await self._take_up(claim)
-        return len(claims)
+        taken = 0
+        for store in self._stores:
+            for claim in await store.vectors.claim(limit=4):
+                await self._take_up(store, claim)
+                taken += 1
+        return taken
 
-    async def _take_up(self, claim: Claim) -> None:
+    async def _take_up(self, store: Store, claim: Claim) -> None:
         with span("ingest.resume", path=claim.name, collection=claim.collection, passages=len(claim.passages)):
-            async for _ in self._embed(claim.document_id, claim.generation, claim.passages):
+            async for _ in self._embed(store, claim.document_id, claim.generation, claim.passages):
                 pass
+
+    async def _store(self, tenant: str, document: Document, chunks: Sequence[Chunk]) -> tuple[Stored, Store]:
+        """Stores the words, with the model that the collection is of; the first again, since a reindex may switch."""
+        for store in self._stores:
+            with suppress(ModelMismatch):
+                return await store.documents.put(tenant, document, chunks), store
+        return await self._stores[0].documents.put(tenant, document, chunks), self._stores[0]
 
     async def _unchanged(self, tenant: str, upload: Upload, version: str) -> Stored | None:
         """The stored document when the same bytes and metadata are in already: nothing is parsed twice."""
-        found = await self._documents.get(tenant, document_id(tenant, upload.collection, upload.name))
+        found = await self._stores[0].documents.get(tenant, document_id(tenant, upload.collection, upload.name))
         if found is None or found.version != version or found.metadata != upload.metadata:
             return None
         if found.state != DOCUMENT_STATE_READY or (upload.media_type and upload.media_type != found.media_type):
@@ -96,17 +116,19 @@ class Pipeline:
         except DocumentError as error:
             raise DocumentRefused(ErrorReason.Value(f"ERROR_REASON_{error.reason}"), error.message) from error
 
-    async def _embed(self, document: str, generation: int, passages: Sequence[Unembedded]) -> AsyncGenerator[int, None]:
+    async def _embed(
+        self, store: Store, document: str, generation: int, passages: Sequence[Unembedded]
+    ) -> AsyncGenerator[int, None]:
         """Commits vectors batch by batch; yields how many passages have theirs; stops when it was replaced."""
         done = 0
         for batch in _batches(passages):
             texts, sentences = [one.text for one in batch], [one.sentences for one in batch]
-            made = await self._embeddings.embed_passages(texts, sentences)
+            made = await store.embeddings.embed_passages(texts, sentences)
             rows = [
                 PassageEmbedding(one.passage, vectors.passage, vectors.sentences)
                 for one, vectors in zip(batch, made, strict=True)
             ]
-            if not await self._vectors.add(document, generation, rows):
+            if not await store.vectors.add(document, generation, rows):
                 log.info("document %s was changed while its vectors were made", document)
                 return
             done += len(batch)

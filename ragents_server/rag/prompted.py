@@ -41,8 +41,9 @@ class PromptedWriter:
             yield nothing_found(question, self._chat.model)
             return
         writing = _Writing(found, self._chat.model)
-        async with aclosing(self._chat(conversation(question, found.passages))) as pieces:
-            async for delta in writing.deltas(pieces):
+        written = self._chat(conversation(question, found.passages))
+        async with aclosing(written) as pieces, aclosing(writing.deltas(pieces)) as deltas:
+            async for delta in deltas:
                 yield Event(delta=delta)
         if writing.refusal and writing.verified.text:
             yield Event(started=Started(attempt=2))  # what was shown does not count

@@ -43,7 +43,7 @@ def conversation(question: Question, passages: Sequence[Passage]) -> list[Messag
 
 def _quoted(passages: Sequence[Passage], boundary: str) -> Iterator[str]:
     for number, passage in enumerate(passages, 1):
-        place = " ".join(source(passage).split())[:_SOURCE_CHARACTERS]
+        place = " ".join(f"{source(passage)}; {passage.heading}".split())[:_SOURCE_CHARACTERS]
         yield f"--- {boundary} passage {number} begins\n({place})\n{passage.text}\n--- {boundary} passage {number} ends"
 
 

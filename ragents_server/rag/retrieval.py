@@ -1,10 +1,12 @@
 """Retrieval: a question in, the best passages of the caller's documents out, with what a writer needs of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ragents_client.v1.answer_pb2 import Passage, Question
 from ragents_server.caller import Caller
+from ragents_server.errors import ModelMismatch
+from ragents_server.index.search import Found as Hits
 from ragents_server.index.search import FoundPassage, Query, Scope, Search
 from ragents_server.index.terms import terms
 from ragents_server.models.embeddings import Embeddings, Vectors
@@ -27,6 +29,7 @@ class Found:
     sentences: tuple[tuple[tuple[int, int], ...], ...]
     sentence_vectors: tuple[Vectors | None, ...]
     idf: Mapping[str, float]
+    embeddings: Embeddings  # the model that made all these vectors
 
 
 class Retrieval:
@@ -35,14 +38,14 @@ class Retrieval:
     def __init__(
         self,
         search: Search,
-        embeddings: Embeddings,
+        models: Sequence[Embeddings],
         *,
         top_k: int,
         reranker: Reranker | None = None,
         relevance: float = 1.0,
     ) -> None:
         self._search = search
-        self._embeddings = embeddings
+        self._models = tuple(models)  # the one set now, then the one that collections may still be of
         self._top_k = top_k
         self._reranker = reranker
         self._relevance = relevance  # of maximal marginal relevance; 1 leaves the ranking alone
@@ -51,19 +54,35 @@ class Retrieval:
         """The best `top_k` passages; fewer where there are no more. Raises ModelMismatch."""
         with span("retrieve", collections=len(question.collections)) as told:
             top_k = question.top_k if question.HasField("top_k") else self._top_k
-            vector = (await self._embeddings.embed_queries([question.text]))[0]
-            scope = Scope(caller.tenant, tuple(question.collections), tuple(question.conditions))
-            query = Query(tuple(terms(question.text)), vector, self._embeddings.model)
-            found = await self._search.hybrid(scope, query, depth=max(DEPTH, top_k))
-            rows = await self._ranked(question, fuse(found), caller.tenant, top_k)
+            found, vector, embeddings = await self._searched(question, caller, depth=max(DEPTH, top_k))
+            rows = await self._ranked(question, fuse(found), caller.tenant, embeddings.model, top_k)
             told.set(passages=len(rows))
-            return _found(vector, rows, found.idf)
+            return _found(vector, rows, found.idf, embeddings)
 
-    async def _ranked(self, question: Question, ranked: list[Ranked], tenant: str, top_k: int) -> list[FoundPassage]:
+    async def _searched(self, question: Question, caller: Caller, depth: int) -> tuple[Hits, Vectors, Embeddings]:
+        """Searches with the model that the collections are of; the first again, since a reindex may have switched."""
+        scope = Scope(caller.tenant, tuple(question.collections), tuple(question.conditions))
+        words = tuple(terms(question.text))
+        mismatch: ModelMismatch | None = None
+        for embeddings in (*self._models, *self._models[:1]):
+            vector = (await embeddings.embed_queries([question.text]))[0]
+            try:
+                return (
+                    await self._search.hybrid(scope, Query(words, vector, embeddings.model), depth),
+                    vector,
+                    embeddings,
+                )
+            except ModelMismatch as error:
+                mismatch = error
+        raise mismatch or AssertionError("there is no embedding model")
+
+    async def _ranked(
+        self, question: Question, ranked: list[Ranked], tenant: str, model: str, top_k: int
+    ) -> list[FoundPassage]:
         """The best passages with their scores; more than `top_k` are read only where their order may still change."""
         if self._reranker is None and self._relevance == 1:
             ranked = ranked[:top_k]
-        rows = {row.id: row for row in await self._search.passages(tenant, [one.passage for one in ranked])}
+        rows = {row.id: row for row in await self._search.passages(tenant, [one.passage for one in ranked], model)}
         ranked = [one for one in ranked if one.passage in rows]  # some may have gone since
         for one in ranked:
             score = rows[one.passage].passage.score
@@ -80,11 +99,12 @@ class Retrieval:
         return [rows[one.passage] for one in ranked[:top_k]]
 
 
-def _found(vector: Vectors, rows: list[FoundPassage], idf: Mapping[str, float]) -> Found:
+def _found(vector: Vectors, rows: list[FoundPassage], idf: Mapping[str, float], embeddings: Embeddings) -> Found:
     return Found(
         vector=vector,
         passages=tuple(row.passage for row in rows),
         sentences=tuple(row.sentences for row in rows),
         sentence_vectors=tuple(row.sentence_vectors for row in rows),
         idf=idf,
+        embeddings=embeddings,
     )

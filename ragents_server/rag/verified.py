@@ -162,7 +162,7 @@ class VerifiedText:
         if held:
             sentence.claimed = len(sentence.pieces)
         else:
-            self._gap, self._torn = "", not self._gap
+            self._gap, self._torn = self._gap if "\n" in self._gap else "", True
 
     def _claim(self, number: int, first: int, last: int) -> _Claim | None:
         sentence = self._sentence

@@ -16,7 +16,7 @@ from ragents_client.v1.answer_pb2 import (
     Usage,
 )
 from ragents_client.v1.event_pb2 import Delta, Event
-from ragents_server.models.embeddings import Embeddings, Vectors
+from ragents_server.models.embeddings import Vectors
 from ragents_server.rag.citations import byte_span, cite, source
 from ragents_server.rag.extractive import Candidate, Extraction, extract
 from ragents_server.rag.retrieval import Found
@@ -54,9 +54,6 @@ class ExtractiveWriter:
 
     model = "extractive"
 
-    def __init__(self, embeddings: Embeddings) -> None:
-        self._embeddings = embeddings
-
     async def __call__(self, question: Question, found: Found) -> AsyncGenerator[Event, None]:
         """One delta a sentence, then the answer."""
         if not found.passages:
@@ -78,7 +75,7 @@ class ExtractiveWriter:
         """The passages with their sentences' vectors; those still being made are made here."""
         missing = [i for i, vectors in enumerate(found.sentence_vectors) if vectors is None]
         texts, spans = [found.passages[i].text for i in missing], [found.sentences[i] for i in missing]
-        made = await self._embeddings.embed_passages(texts, spans) if missing else []
+        made = await found.embeddings.embed_passages(texts, spans) if missing else []
         fresh = {i: vectors.sentences for i, vectors in zip(missing, made, strict=True)}
 
         def candidate(i: int, passage: Passage, stored: Vectors | None) -> Candidate:

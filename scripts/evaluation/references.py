@@ -9,17 +9,23 @@ import Stemmer
 from numpy.typing import NDArray
 
 from ragents_server.models.minilm import MiniLM
+from scripts.evaluation.progress import in_order
 
 DEPTH = 100  # the best of each leg that are fused: with it the published figures come out
 
 Scores = NDArray[np.float32]
 
 
-async def rank(corpus: Mapping[str, str], questions: Sequence[str], model: MiniLM) -> dict[str, list[list[str]]]:
-    """Document ids best first, a list a question: of each leg alone, and of both by min-max scaling, half and half."""
+async def rank(
+    name: str, corpus: Mapping[str, str], questions: Sequence[str], model: MiniLM
+) -> dict[str, list[list[str]]]:
+    """Document ids best first, a list a question: of each leg alone, and of both by min-max scaling, half and half.
+
+    `name` is the set's, for what is said meanwhile.
+    """
     names, texts = list(corpus), list(corpus.values())
     lexical = bm25_scores(texts, questions)
-    dense = await dense_scores(texts, questions, model)
+    dense = await dense_scores(name, texts, questions, model)
     return {
         "lexical": [_best(row, names) for row in lexical],
         "dense": [_best(row, names) for row in dense],
@@ -36,10 +42,14 @@ def bm25_scores(texts: Sequence[str], queries: Sequence[str]) -> Scores:
     return np.stack([index.get_scores(words) if words else np.zeros(len(texts), np.float32) for words in asked])
 
 
-async def dense_scores(texts: Sequence[str], queries: Sequence[str], model: MiniLM) -> Scores:
+async def dense_scores(name: str, texts: Sequence[str], queries: Sequence[str], model: MiniLM) -> Scores:
     """Cosines of whole texts, cut where the model cuts them: a row a query, a column a text."""
-    vectors = await model.embed_passages(texts, [()] * len(texts))
-    found: Scores = await model.embed_queries(queries) @ np.stack([one.passage for one in vectors]).T
+
+    async def embed(text: str) -> Scores:
+        return (await model.embed_passages([text], [()]))[0].passage
+
+    vectors = np.stack(await in_order(f"{name}: embed for the reference", embed, texts))
+    found: Scores = await model.embed_queries(queries) @ vectors.T
     return found
 
 

@@ -38,14 +38,15 @@ async def evaluate(data: Ranked, service: Service, model: MiniLM) -> list[Figure
     """The figures of one set."""
     await service.put_texts(data.corpus)
     questions = list(data.queries.values())
-    found = await service.retrieve(questions)
+    found = [service.scored(passages) for passages in await service.retrieve(questions)]
+    parts = found if len(service.documents) <= service.part else await service.scores(questions)
     rankings = {
-        "lexical": [best(scores) for scores in await service.lexical(questions)],
-        "dense": [best((service.documents[one.document.name], one.score.dense) for one in each) for each in found],
-        "fused": [best((service.documents[one.document.name], one.score.fused) for one in each) for each in found],
+        "lexical": [best((name, score.lexical) for name, score in each if score.lexical > 0) for each in parts],
+        "dense": [best((name, score.dense) for name, score in each) for each in found],
+        "fused": [best((name, score.fused) for name, score in each) for each in found],
     }
     own = {leg: quality(data, ranked) for leg, ranked in rankings.items()}
-    references = await rank(data.corpus, questions, model)
+    references = await rank(data.name, data.corpus, questions, model)
     reference = {leg: quality(data, ranked) for leg, ranked in references.items()}
     return [*figures(data, own, reference), *sizes(data, service)]
 

@@ -1,24 +1,17 @@
 """Puts documents into a server and asks it questions, many at once but bounded, and says how far it is."""
 
-import asyncio
-import sys
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import quote
 
 from ragents_client import AsyncClient, PutEvent, between
 from ragents_client.uploads import Source
-from ragents_client.v1 import Answer, Passage
+from ragents_client.v1 import Answer, Passage, Score
+from scripts.evaluation.progress import Progress, in_order
 
-AT_ONCE = 8  # questions under way
-EVERY = 10.0  # seconds between signs of life
 MOST = 100  # passages that may be asked for
-PART = 250  # documents that are asked apart from the others
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+PART = 250  # documents whose best by either leg are among the 100 best by fused score
 
 
 class PutError(Exception):
@@ -28,10 +21,11 @@ class PutError(Exception):
 class Service:
     """One collection of a running server; `name` is the set's, for what is said meanwhile."""
 
-    def __init__(self, client: AsyncClient, name: str, collection: str) -> None:
+    def __init__(self, client: AsyncClient, name: str, collection: str, part: int = PART) -> None:
         self._client = client
         self._name = name
         self._collection = collection
+        self.part = part
         self.documents: dict[str, str] = {}  # the set's own ids by the names on the server
         self.passages = 0
         self.cut = 0  # documents of several passages
@@ -70,26 +64,30 @@ class Service:
 
         return await in_order(f"{self._name}: retrieve", ask, list(questions))
 
-    async def lexical(self, questions: Sequence[str]) -> list[list[tuple[str, float]]]:
-        """Documents with the BM25 of their passages, for each question, from 250 documents at a time.
+    async def scores(self, questions: Sequence[str]) -> list[list[tuple[str, Score]]]:
+        """The set's own id and the scores of each passage found, for each question, from `part` documents at a time.
 
         The 100 best by fused score miss some of the best by BM25 alone where there are many more; of 250 they do not.
         Conditions change what is searched, not how rare a word is.
         """
         names = sorted(self.documents)
-        parts = [names[at : at + PART] for at in range(0, len(names), PART)]
+        parts = [names[at : at + self.part] for at in range(0, len(names), self.part)]
 
-        async def ask(question_and_part: tuple[str, list[str]]) -> list[tuple[str, float]]:
+        async def ask(question_and_part: tuple[str, list[str]]) -> list[tuple[str, Score]]:
             question, part = question_and_part
             inside = [between("name", part[0], part[-1])]
-            passages = await self._client.retrieve(
-                question, collections=self._collection, conditions=inside, top_k=MOST
+            return self.scored(
+                await self._client.retrieve(question, collections=self._collection, conditions=inside, top_k=MOST)
             )
-            return [(self.documents[one.document.name], one.score.lexical) for one in passages if one.score.lexical > 0]
 
-        asked = [(question, part) for question in questions for part in parts]
-        found = await in_order(f"{self._name}: retrieve in {len(parts)} parts", ask, asked)
-        return [sum(found[at : at + len(parts)], []) for at in range(0, len(found), len(parts))]
+        found = await in_order(
+            f"{self._name}: retrieve in {len(parts)} parts", ask, [(q, part) for q in questions for part in parts]
+        )
+        return [list(chain(*found[at : at + len(parts)])) for at in range(0, len(found), len(parts))]
+
+    def scored(self, passages: Iterable[Passage]) -> list[tuple[str, Score]]:
+        """The set's own id and the scores of each passage."""
+        return [(self.documents[one.document.name], one.score) for one in passages]
 
     async def answer(self, questions: Iterable[str]) -> list[Answer]:
         """The answer to each question."""
@@ -102,42 +100,3 @@ class Service:
     async def clear(self) -> None:
         """Drops the collection, so that sets do not meet in the index."""
         await self._client.delete_collection(self._collection)
-
-
-class Progress:
-    """Lines on standard error: a sign of life now and then, and at last how long it took."""
-
-    def __init__(self, what: str, total: int) -> None:
-        self._what = what
-        self._total = total
-        self._done = 0
-        self._began = self._said = time.monotonic()
-
-    def step(self) -> None:
-        """One more is done."""
-        self._done += 1
-        if time.monotonic() - self._said >= EVERY:
-            self._said = time.monotonic()
-            print(f"{self._what} {self._done} of {self._total}", file=sys.stderr)
-
-    def end(self) -> None:
-        """All are done."""
-        print(f"{self._what} {self._done} in {time.monotonic() - self._began:.1f} s", file=sys.stderr)
-
-
-async def in_order(
-    what: str, work: Callable[[Item], Awaitable[Result]], items: Sequence[Item], at_once: int = AT_ONCE
-) -> list[Result]:
-    """`work` of each item, in the items' order, so many at once; the first failure ends all."""
-    left, done, progress = iter(range(len(items))), dict[int, Result](), Progress(what, len(items))
-
-    async def worker() -> None:
-        for index in left:
-            done[index] = await work(items[index])
-            progress.step()
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(at_once):
-            group.create_task(worker())
-    progress.end()
-    return [done[index] for index in range(len(items))]

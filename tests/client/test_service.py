@@ -18,7 +18,8 @@ QUESTION = "Which mole do boats of more than 15 metres use?"
 def test_documents_go_in_are_asked_and_go_out(connect: Any, grpc_server: str, request: pytest.FixtureRequest) -> None:
     collection = f"c-{len(request.node.name)}"
     with connect(grpc_server) as rag:
-        given = [("harbour.md", HARBOUR.encode()), ("empty.txt", b" "), ("big.txt", b"sail and anchor. " * 40_000)]
+        big = b"sail and anchor" + b"\n" * 300_000  # two chunks, one passage
+        given = [("harbour.md", HARBOUR.encode()), ("empty.txt", b" "), ("big.txt", big)]
         results = rag.put_documents(given, collection=collection, metadata={"year": 2024})
         assert [bool(result.document) for result in results] == [True, False, True]
         assert isinstance(error_of_item(results[1].failure), DocumentRefused)

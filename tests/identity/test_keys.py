@@ -78,9 +78,9 @@ def test_a_file_that_is_wrong_is_refused_in_one_line(tmp_path: Path, content: An
 
 
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="RAGENTS_KEYS: cannot read .*No such file"):
+    with pytest.raises(ConfigurationError, match=r"RAGENTS_KEYS: cannot read .*No such file"):
         read_keys(tmp_path / "absent.json")
-    with pytest.raises(ConfigurationError, match="RAGENTS_KEYS: cannot read .*Is a directory"):
+    with pytest.raises(ConfigurationError, match=r"RAGENTS_KEYS: cannot read .*Is a directory"):
         read_keys(tmp_path)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError, match="is not JSON"):

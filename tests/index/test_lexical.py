@@ -9,6 +9,7 @@ import pytest
 from ragents_server.index import chores
 from ragents_server.index.chores import chores_due, do_chores
 from ragents_server.index.lexical import KEYS, Keys, reweighed, weights
+from ragents_server.index.put import document_id
 from ragents_server.index.search import Query, Scope
 from tests.index.places import Index, assert_statistics_are_exact
 
@@ -145,3 +146,28 @@ async def test_weights_survive_the_way_to_another_pivot_and_back() -> None:
     after = reweighed(reweighed(before, passage.length, 80.0, 13.0), passage.length, 13.0, 80.0)
     assert after.indices() == before.indices()
     assert after.values() == pytest.approx(before.values(), rel=1e-6)
+
+
+async def test_reweighing_goes_on_page_by_page_while_documents_come_in(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chores, "PAGE", 7)
+    monkeypatch.setattr(chores, "PAGES_AT_ONCE", 1)
+    await index.put("first", *["short text"] * 20)
+    await index.put("second", *texts(30, length=(50, 60)))
+    left = "SELECT count(*) FROM passage_terms t JOIN collections c ON c.id = t.collection WHERE t.pivot <> c.pivot"
+    assert await index.pool.fetchval(left) == 43
+    await index.put("third", "short text")
+    await index.documents.delete("ada", document_id("ada", "notes", "second"))
+    counts = []
+    async with index.pool.acquire() as connection:
+        while await connection.fetchval("SELECT reweighing FROM collections"):
+            await do_chores(connection, "ada", "notes")
+            counts.append(await connection.fetchval(left))
+    assert counts[-1] == 0
+    assert len(counts) > 2
+    assert (
+        len({tuple(row["weights"].values()) for row in await index.pool.fetch("SELECT weights FROM passage_terms")})
+        == 1
+    )
+    await assert_statistics_are_exact(index)

@@ -214,6 +214,7 @@ async def test_a_missing_package_names_the_extra(
 
     base._get_chat_model_creator.cache_clear()
     monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, "langchain.chat_models")
     with pytest.raises(ConfigurationError, match=rf"{module} is missing; install ragents-grpc\[openai\]"):
         async with chat(server):
             pass

@@ -20,6 +20,7 @@ CREATE TABLE collections (
     stale_generations integer[] NOT NULL DEFAULT '{}',                  -- vectors that are to be deleted
     analyzer text NOT NULL,
     pivot double precision NOT NULL,                                    -- the passage length that BM25 takes for the mean
+    reweighing boolean NOT NULL DEFAULT false,                          -- some weights are still of another pivot
     epoch bigint NOT NULL DEFAULT nextval('collection_creations')::bigint << 32, -- the low half counts changes
     documents integer NOT NULL DEFAULT 0,
     passages integer NOT NULL DEFAULT 0,
@@ -66,6 +67,7 @@ CREATE TABLE passage_terms (
     collection bigint NOT NULL,
     document uuid NOT NULL,
     length integer NOT NULL,
+    pivot double precision NOT NULL,                                    -- that the weights were made with
     keys integer[] NOT NULL,
     weights sparsevec(1000000000) NOT NULL
 );

@@ -14,15 +14,20 @@ WHEN MATCHED THEN UPDATE SET passages = c.passages + s.passages
 WHEN NOT MATCHED THEN INSERT (collection, key, passages) VALUES ($1, s.key, s.passages)
 
 -- name: pivot
-SELECT id, pivot, terms::float8 / greatest(passages, 1) AS mean, passages FROM collections WHERE tenant = $1 AND name = $2
-
--- name: weights
-SELECT t.passage, t.length, t.weights
-FROM documents d JOIN passages p ON p.document = d.id JOIN passage_terms t ON t.passage = p.id
-WHERE d.collection = $1
-
--- name: reweigh
-UPDATE passage_terms SET weights = $2 WHERE passage = $1
+SELECT id, pivot, terms::float8 / greatest(passages, 1) AS mean, reweighing FROM collections WHERE tenant = $1 AND name = $2
 
 -- name: set_pivot
-UPDATE collections SET pivot = $2, epoch = epoch + 1 WHERE id = $1
+UPDATE collections SET pivot = $2, reweighing = true WHERE id = $1
+
+-- name: misfits
+-- Passages that are being deleted are skipped: to wait for them could be to wait in a circle.
+SELECT t.passage, t.length, t.pivot, t.weights
+FROM documents d JOIN passages p ON p.document = d.id JOIN passage_terms t ON t.passage = p.id
+WHERE d.collection = $1 AND t.pivot <> $2
+LIMIT $3 FOR UPDATE OF t SKIP LOCKED
+
+-- name: reweigh
+UPDATE passage_terms SET weights = $2, pivot = $3 WHERE passage = $1
+
+-- name: reweighed
+UPDATE collections SET reweighing = false WHERE id = $1 AND pivot = $2

@@ -84,7 +84,7 @@ FROM unnest($2::bigint[]) WITH ORDINALITY AS wanted(id, place)
 JOIN passages p ON p.id = wanted.id
 JOIN documents d ON d.id = p.document
 JOIN collections c ON c.id = d.collection
-LEFT JOIN passage_vectors v ON v.passage = p.id AND v.generation = c.generation
-LEFT JOIN sentence_vectors s ON s.passage = p.id AND s.generation = c.generation
+LEFT JOIN passage_vectors v ON v.passage = p.id AND v.generation = c.generation AND ($3::text IS NULL OR c.embedding_model = $3)
+LEFT JOIN sentence_vectors s ON s.passage = p.id AND s.generation = c.generation AND ($3::text IS NULL OR c.embedding_model = $3)
 WHERE c.tenant = $1
 ORDER BY wanted.place
