@@ -18,7 +18,7 @@ class UnderWay:
     @asynccontextmanager
     async def __call__(self, _call: Call) -> AsyncIterator[None]:
         """Lets the call be ended from outside."""
-        scope = asyncio.timeout(None)
+        scope = asyncio.timeout_at(None)  # until a drain sets a time
         try:
             async with scope:
                 self._scopes.add(scope)

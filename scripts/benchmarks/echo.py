@@ -5,9 +5,10 @@ As a program it prints its address, and ends when its standard input does, howev
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import uvloop
@@ -21,7 +22,7 @@ class Echo:
     """A running echo server; `call` sends bytes and returns them."""
 
     pid: int
-    call: grpc.aio.UnaryUnaryMultiCallable
+    call: Callable[[bytes], Awaitable[bytes]]
 
 
 @asynccontextmanager
@@ -41,7 +42,7 @@ async def echoing() -> AsyncIterator[Echo]:
         await process.wait()
 
 
-async def _echo(request: bytes, _: grpc.aio.ServicerContext) -> bytes:
+async def _echo(request: bytes, _: Any) -> bytes:
     return request
 
 

@@ -50,8 +50,9 @@ async def _round(service: Service, model: MiniLM, author: Author, name: str, doc
     passages = await _put(service, author, name, documents)
     spent, wall = cpu_seconds(service.pid) - spent, time.perf_counter() - began
     made = [author.passage() for _ in range(max(5, documents // 3))]
-    alone = [await _embed(model, made, sentences=sentences) for sentences in (True, False)]
-    return _Round(spent / passages, *alone, wall / passages)
+    with_sentences = await _embed(model, made, sentences=True)
+    without = await _embed(model, made, sentences=False)
+    return _Round(spent / passages, with_sentences, without, wall / passages)
 
 
 async def _put(service: Service, author: Author, name: str, documents: int) -> int:

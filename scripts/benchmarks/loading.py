@@ -17,7 +17,7 @@ from ragents_server.index.statements import Pool
 from ragents_server.index.vectors import PassageEmbedding, Vectors
 from ragents_server.models.minilm import MiniLM
 from scripts.benchmarks.texts import Author, Made
-from scripts.evaluation.service import Progress
+from scripts.evaluation.progress import Progress
 
 COLLECTION = "speed"
 PASSAGES = 50  # of a document

@@ -53,7 +53,7 @@ class Querying:
                 series[kind].append(taken)
         return _figures(size, series, most)
 
-    async def _round(self, effort: Effort) -> Series:
+    async def _round(self, effort: Effort) -> dict[str, Taken]:
         """Each kind once, so that what disturbs the machine disturbs them all."""
         several, pid = effort.questions, self._service.pid
         taken = {
