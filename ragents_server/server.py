@@ -116,7 +116,7 @@ async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
     """Listens, NOT_SERVING until `set_ready`; ends at once when left without a drain."""
     refuse_open_listener(settings)
     readiness, under_way = Readiness(), UnderWay()
-    around = Around(guards(settings, readiness, under_way))
+    around = Around(guards(settings, readiness, under_way), settings.max_message)
     server = grpc.aio.server(interceptors=[around], options=options(settings))
     add_QueryServiceServicer_to_server(QueryService(parts.engine, parts.retrieval), server)  # type: ignore[abstract]
     add_DocumentServiceServicer_to_server(
@@ -126,6 +126,7 @@ async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
             parts.pipeline,
             max_document=settings.max_document,
             max_uploads=settings.max_uploads,
+            max_message=settings.max_message,
         ),
         server,
     )

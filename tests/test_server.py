@@ -18,6 +18,7 @@ import pytest
 from ragents_client.v1 import (
     BatchQueryRequest,
     DocumentServiceStub,
+    ListDocumentsRequest,
     PutDocumentsRequest,
     QueryRequest,
     QueryServiceStub,
@@ -337,6 +338,20 @@ async def test_an_answer_that_is_too_large_for_a_message_is_no_internal_error(gr
             question.top_k = 20
         error = await status_of(QueryServiceStub(channel).BatchQuery(request, timeout=60))
         assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, error
+    assert calls.details(error)["ErrorInfo"].reason == "MESSAGE_TOO_LARGE"
+
+
+async def test_a_page_of_large_documents_has_fewer_than_were_asked_for(grpc_addr: str) -> None:
+    parts = [one for i in range(12) for one in calls.whole(f"{i:02}.txt", b"A word.", "pages", note="x" * 12_000)]
+    async with grpc.aio.insecure_channel(grpc_addr) as channel:
+        stub = DocumentServiceStub(channel)
+        assert len([one async for one in stub.PutDocuments(iter(parts), timeout=60) if one.HasField("document")]) == 12
+        found, request = [], ListDocumentsRequest(collection="pages", page_size=1000)
+        while not found or request.page_token:
+            page = await stub.ListDocuments(request, timeout=20)
+            found += [one.name for one in page.documents]
+            request.page_token = page.next_page_token
+    assert found == [f"{i:02}.txt" for i in range(12)]
 
 
 async def test_metadata_that_is_too_large_is_refused_every_time(grpc_addr: str) -> None:

@@ -1,6 +1,7 @@
 """Rows of the database as nouns of the contract, and back."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,8 @@ from ragents_server.errors import InvalidRequest
 
 Row = Mapping[str, Any]
 
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # escaped by JSON, not a backslash that was written so
+
 
 def to_json(metadata: Struct) -> str:
     """The text that the database keeps; raises InvalidRequest for what JSON or PostgreSQL cannot hold."""
@@ -22,7 +25,7 @@ def to_json(metadata: Struct) -> str:
         text.encode()
     except (ValueError, json_format.Error) as error:
         raise _invalid("a number that is not finite, or text that is not Unicode") from error
-    if "\\u0000" in text:
+    if NUL.search(text):
         raise _invalid("the character U+0000")
     return text
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError
 
-from ragents_server.errors import InvalidRequest
+from ragents_server.errors import InvalidRequest, MessageTooLarge
 
 # Generic in their stubs only: at run time grpc's classes take no parameters.
 if TYPE_CHECKING:
@@ -68,8 +68,11 @@ class Around(grpc.aio.ServerInterceptor):
     the garbage collector when a caller leaves, and the guards would close late and out of order.
     """
 
-    def __init__(self, guards: Sequence[Guard]) -> None:
+    def __init__(self, guards: Sequence[Guard], max_reply: int) -> None:
         self._guards = tuple(guards)
+        self._max_reply = (
+            max_reply  # bytes; grpc's own limit for what is sent does not always hold, and tells no reason
+        )
 
     async def intercept_service(
         self,
@@ -95,7 +98,7 @@ class Around(grpc.aio.ServerInterceptor):
         async def serve(request: Any, context: Context) -> Any:
             async with AsyncExitStack() as stack:
                 await self._open(stack, method, context)
-                return await inner(_checked(request), context)
+                return self._fitting(await inner(_checked(request), context))
             raise AssertionError("a guard swallowed an exception")
 
         return serve
@@ -109,9 +112,15 @@ class Around(grpc.aio.ServerInterceptor):
                 asked = _checked_stream(request) if streams else _checked(request)
                 async with aclosing(inner(asked, context)) as replies:
                     async for reply in replies:
-                        await context.write(reply)
+                        await context.write(self._fitting(reply))
 
         return serve
+
+    def _fitting(self, reply: Any) -> Any:
+        if (size := reply.ByteSize()) > self._max_reply:
+            most = f"{self._max_reply:,}"
+            raise MessageTooLarge(f"the answer has {size:,} bytes, more than {most}; ask for less in one call")
+        return reply
 
     async def _open(self, stack: AsyncExitStack, method: str, context: Context) -> None:
         metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}

@@ -26,6 +26,8 @@ _JOINING = " \t\r\n\u00a0,;:–-*•#>"
 _NOT_SHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u0085\u2028\u2029]")
 _MOST_NUMBERS = 10  # that [1-9] may stand for
 _LONGEST_WORD = 2048  # characters; longer ones are no words, and do not leave
+_LONGEST_SENTENCE = 1000  # pieces
+_LONGEST_TAIL = 256  # characters; no host's name is longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,21 @@ class _Sentence:
         """The words of the pieces `first` to `last`, without markers."""
         pieces = enumerate(self.pieces[:last])
         return "".join(piece for i, piece in pieces if i >= first and i not in self.markers)
+
+    def joins(self, piece: str) -> bool:
+        """Whether `piece`, written right behind the last one, would make a link with it."""
+        tail = ""
+        for before in reversed(self.pieces):
+            if before.isspace() or len(tail) > _LONGEST_TAIL:
+                break
+            tail = before + tail
+        return tail != "" and links(tail + piece) != links(tail) | links(piece)
+
+    def complete(self, gap: str, word: str) -> bool:
+        """Whether `word` behind white space `gap` begins another sentence."""
+        if "\n" in gap or len(self.pieces) > _LONGEST_SENTENCE:
+            return True
+        return self.ended and len(sentences(f"{self.said()}{gap}{word}")) > 1
 
     def numbers(self) -> set[int]:
         """The passages it cites."""
@@ -122,11 +139,11 @@ class VerifiedText:
 
     def _write(self, word: str) -> None:
         """Appends a word, after the end of the sentence before where that has ended."""
-        sentence = self._sentence
-        if "\n" in self._gap or (sentence.ended and len(sentences(f"{sentence.said()}{self._gap}{word}")) > 1):
+        if self._sentence.complete(self._gap, word):
             self._close()
-        if self._torn and not self._gap and not _CLOSING.fullmatch(word):
-            self._gap = " "  # else the words around a dropped marker could join to a link
+        torn = self._torn and not _CLOSING.fullmatch(word)
+        if not self._gap and (torn or self._sentence.joins(word)):
+            self._gap = " "
         self._space()
         if found := links(word) if len(word) <= _LONGEST_WORD else frozenset((word,)):
             self._sentence.linked[len(self._sentence.pieces)] = found
@@ -155,9 +172,11 @@ class VerifiedText:
             last = next((claim.last for claim in reversed(sentence.claims) if claim.first == first), last)
         held = [claim for number in numbers if (claim := self._claim(number, first, last))]
         for claim in held:
+            marker = f"[{claim.number}]"
+            self._gap = self._gap or (" " if sentence.joins(marker) else "")
             self._space()
             sentence.markers.add(len(sentence.pieces))
-            self._append(f"[{claim.number}]")
+            self._append(marker)
             sentence.claims.append(claim)
         if held:
             sentence.claimed = len(sentence.pieces)

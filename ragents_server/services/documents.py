@@ -47,12 +47,14 @@ class DocumentService(DocumentServiceServicer):
         *,
         max_document: int,
         max_uploads: int,
+        max_message: int,
     ) -> None:
         self._documents = documents
         self._collections = collections
         self._pipeline = pipeline
         self._max_document = max_document
         self._max_uploads = max_uploads
+        self._max_message = max_message
 
     async def PutDocuments(
         self, request_iterator: AsyncIterator[PutDocumentsRequest], context: Context
@@ -125,14 +127,15 @@ class DocumentService(DocumentServiceServicer):
         """A page of a collection's documents, by name."""
         caller = current_caller()
         collection, prefix = granted(request.collection, caller), check_prefix(request.name_prefix)
-        documents, token = await self._documents.list(
-            caller.tenant,
-            collection,
-            prefix=prefix,
-            page_size=check_page_size(request.page_size),
-            token=request.page_token,
-        )
-        return ListDocumentsResponse(documents=documents, next_page_token=token)
+        size = check_page_size(request.page_size)
+        while True:
+            documents, token = await self._documents.list(
+                caller.tenant, collection, prefix=prefix, page_size=size, token=request.page_token
+            )
+            page = ListDocumentsResponse(documents=documents, next_page_token=token)
+            if len(documents) <= 1 or page.ByteSize() <= self._max_message:
+                return page
+            size = len(documents) // 2  # metadata may be large, and a page may have fewer than were asked for
 
     async def GetDocument(self, request: GetDocumentRequest, context: Context) -> GetDocumentResponse:
         """One document; somebody else's is as unknown as one that never was."""

@@ -36,7 +36,8 @@ async def echoing() -> AsyncIterator[Echo]:
         async with asyncio.timeout(START):
             address = (await process.stdout.readline()).decode().strip()
         async with grpc.aio.insecure_channel(address) as channel:
-            yield Echo(process.pid, channel.unary_unary(METHOD))
+            call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
+            yield Echo(process.pid, call)
     finally:
         process.kill()
         await process.wait()

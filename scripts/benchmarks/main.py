@@ -66,7 +66,7 @@ SHORT = Plan(
     ingestion_rounds=1,
     ingested=10,
     sizes=((2_000, "2k", 30.0),),
-    effort=Effort(rounds=2, questions=8, echoes=50),
+    effort=Effort(rounds=2, questions=5, echoes=40),
     batching_rounds=1,
     calls=3,
 )

@@ -13,18 +13,24 @@ GOLD = 0.82
 WORDS = 60
 REFUSED = 0.93
 FALSELY_REFUSED = 0.07
-SHORT = 200  # questions of the short form
+SHORT = 200  # questions of either kind in the short form: with fewer, a share means little
 
 _MARKERS = re.compile(r"\s?\[\d+\]")
 
 
 async def evaluate(data: Answered, service: Service, *, short: bool = False) -> list[Figure]:
     """The figures of one set of questions."""
-    questions = spread(data.questions, SHORT) if short else data.questions
+    questions = few(data.questions) if short else data.questions
     await service.put_texts(data.corpus)
     answers = await service.answer(question.text for question in questions)
     texts = {name: data.corpus[own].encode() for name, own in service.documents.items()}
     return judge(data.name, list(zip(questions, answers, strict=True)), texts)
+
+
+def few(questions: Sequence[Asked]) -> list[Asked]:
+    """The questions of the short form."""
+    kinds = ([one for one in questions if one.answerable is kind] for kind in (True, False))
+    return [one for kind in kinds for one in spread(kind, SHORT)]
 
 
 def spread(questions: Sequence[Asked], number: int) -> Sequence[Asked]:

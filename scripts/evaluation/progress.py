@@ -45,8 +45,17 @@ async def in_order(
             done[index] = await work(items[index])
             progress.step()
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(at_once):
-            group.create_task(worker())
+    await together(worker, at_once)
     progress.end()
     return [done[index] for index in range(len(items))]
+
+
+async def together(worker: Callable[[], Awaitable[None]], number: int) -> None:
+    """So many workers; the first one's failure ends all and is raised by itself, as people and tests expect it."""
+    tasks = [asyncio.ensure_future(worker()) for _ in range(number)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)

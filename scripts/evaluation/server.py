@@ -37,6 +37,9 @@ async def running_server(settings: Mapping[str, str] | None = None) -> AsyncIter
             async with AsyncClient(address, wait_for_ready=True) as client:
                 await answers(client, process, log)
                 yield client
+        except Exception:
+            print(last_words(log), file=sys.stderr)  # with the folder, the log goes
+            raise
         finally:
             await end(process)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragents_client import AsyncClient
@@ -262,6 +262,7 @@ ANSWERED"""
 FRAGMENTS = st.sampled_from([*PIECES.split("\n"), " ", ". ", "\n", "\n\n- ", "\ud83d", "\0"])
 
 
+@settings(deadline=None)
 @given(st.lists(FRAGMENTS, max_size=14), st.integers(1, 12))
 def test_whatever_a_model_writes_in_whatever_pieces_only_verified_text_leaves(texts: list[str], size: int) -> None:
     text, source = "".join(texts), found(*TEXTS)
@@ -441,8 +442,8 @@ class Own(Scripted):
 
 
 async def test_a_chat_model_may_be_ones_own() -> None:
-    settings = Settings(chat_model=f"tests.rag.{Path(__file__).stem}:Own")
-    async with open_chat_model(settings) as chat:
+    own = Settings(chat_model=f"tests.rag.{Path(__file__).stem}:Own")
+    async with open_chat_model(own) as chat:
         events = [event async for event in PromptedWriter(chat)(Question(text="What?"), found(*TEXTS))]
     assert events[-1].answer.text == "The harbour froze [1]."
 

@@ -1,5 +1,6 @@
 """`scripts/eval` on sets made here: the real server, and what it prints of it; the measures themselves by hand."""
 
+import asyncio
 import json
 import math
 import os
@@ -15,7 +16,8 @@ import pytest
 from ragents_client import AsyncClient
 from ragents_client.v1 import Answer, Citation, Document, Passage, Refusal, Score, Span
 from scripts.evaluation.__main__ import chosen, command, parser
-from scripts.evaluation.answers import holds, judge, spread
+from scripts.evaluation.answers import few, holds, judge, spread
+from scripts.evaluation.progress import in_order
 from scripts.evaluation.ranking import best, ndcg
 from scripts.evaluation.references import bm25_scores, min_max
 from scripts.evaluation.service import PutError, Service
@@ -159,7 +161,9 @@ def test_the_short_form_leaves_large_sets_out_and_asks_every_so_many_questions(t
     assert [data.name for data in chosen(words)] == ["animals", "files"]
     words.short = True
     assert [data.name for data in chosen(words)] == ["animals"]
-    asked = [Asked(str(number), (), True) for number in range(10)]
+    asked = [Asked(str(number), (), number >= 900) for number in range(1000)]
+    assert [sum(one.answerable is kind for one in few(asked)) for kind in (True, False)] == [100, 200]
+    asked = asked[:10]
     assert [one.text for one in spread(asked, 3)] == ["0", "3", "6"]
     assert spread(asked, 10) == asked
 
@@ -272,3 +276,17 @@ def test_a_citation_that_is_a_byte_off_is_found(part: str) -> None:
         case _:
             del answer.citations[:]
     assert figures((asked, answer), document=document)["x.answers_cited_exactly"] == 0
+
+
+async def test_the_first_failure_ends_all_and_is_raised_by_itself() -> None:
+    begun, never = list[int](), asyncio.Event()
+
+    async def work(item: int) -> None:
+        begun.append(item)
+        if item == 2:
+            raise ValueError("no")
+        await never.wait()
+
+    with pytest.raises(ValueError, match="no"):
+        await in_order("test", work, range(100), at_once=3)
+    assert begun == [0, 1, 2]
