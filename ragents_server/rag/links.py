@@ -7,7 +7,7 @@ import unicodedata
 REMOVED = "[link removed]"
 
 _LINK = re.compile(
-    r"""(?:[a-z][a-z0-9+.-]*:[/\\]{2}                         # any scheme
+    r"""(?:(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*:[/\\]{2}         # any scheme; looked for once a word, else long words cost
     |(?:https?|ftp|wss?|file):                                # browsers need no slashes after these
     |(?:data|javascript|vbscript|mailto|tel|blob):(?=\S)
     |[/\\]{2}(?=\S)|(?<=["'=(])[/\\]{2}                       # the page's own scheme

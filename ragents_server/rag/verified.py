@@ -26,8 +26,8 @@ _JOINING = " \t\r\n\u00a0,;:–-*•#>"
 _NOT_SHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u0085\u2028\u2029]")
 _MOST_NUMBERS = 10  # that [1-9] may stand for
 _LONGEST_WORD = 2048  # characters; longer ones are no words, and do not leave
-_LONGEST_SENTENCE = 1000  # pieces
-_LONGEST_TAIL = 256  # characters; no host's name is longer
+_LONGEST_SENTENCE = 400  # pieces
+_LONGEST_TAIL = 64  # characters; enough of a link's beginning to know it
 
 
 @dataclass(frozen=True, slots=True)

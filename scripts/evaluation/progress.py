@@ -51,7 +51,7 @@ async def in_order(
 
 
 async def together(worker: Callable[[], Awaitable[None]], number: int) -> None:
-    """So many workers; the first one's failure ends all and is raised by itself, as people and tests expect it."""
+    """So many workers; the first failure ends all and is raised by itself, as a group of one nobody would catch it."""
     tasks = [asyncio.ensure_future(worker()) for _ in range(number)]
     try:
         await asyncio.gather(*tasks)
