@@ -56,8 +56,8 @@ FULL = Plan(
     ingested=60,
     sizes=((10_000, "10k", 30.0), (100_000, "100k", 80.0)),
     effort=Effort(rounds=7, questions=40, echoes=400),
-    batching_rounds=5,
-    calls=20,
+    batching_rounds=3,
+    calls=10,
 )
 SHORT = Plan(
     starts=1,
