@@ -81,11 +81,13 @@ async def _prepared(parts: Parts) -> bool:
 
 
 async def prepare(parts: Parts) -> None:
-    """Brings the database up to this release."""
+    """Brings the database up to this release; what a killed server left in the embedded one is free at once."""
     await migrate_schema(parts.url)
     await parts.pool.expire_connections()  # those made before the extension know none of its types
     for store in parts.stores:
         await store.vectors.prepare()
+        if parts.embedded:
+            await store.vectors.end_leases()
 
 
 async def migrate_schema(url: str) -> None:

@@ -39,6 +39,7 @@ class Parts:
     """All that the services and the operations work with, opened."""
 
     url: str  # the database's
+    embedded: bool  # the database is ours alone
     pool: Pool
     stores: tuple[Store, ...]  # one an embedding model, the one that is set now first
     documents: Documents
@@ -74,6 +75,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         writer = await stack.enter_async_context(open_writer(settings))
         yield Parts(
             url=url,
+            embedded=settings.database is None,
             pool=pool,
             stores=stores,
             documents=stores[0].documents,

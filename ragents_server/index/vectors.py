@@ -98,6 +98,16 @@ class Vectors:
             rows = await connection.fetch(sql["claim"], self._model[0], limit, lease)
             return [await _claimed(connection, row) for row in rows]
 
+    async def take(self, document_id: str) -> Claim | None:
+        """Take one document that lacks vectors, even from somebody who may be at it; None where it lacks none."""
+        async with self._pool.acquire() as connection:
+            row = await connection.fetchrow(statements("vectors")["take"], self._model[0], UUID(hex=document_id), LEASE)
+            return await _claimed(connection, row) if row else None
+
+    async def end_leases(self) -> None:
+        """Let what was leased be claimed at once; for a database whose only server has just started."""
+        await self._pool.execute(statements("vectors")["end_leases"])
+
 
 async def _claimed(connection: Connection, row: Record) -> Claim:
     passages = await connection.fetch(statements("vectors")["claimed_passages"], row["id"], row["generation"])

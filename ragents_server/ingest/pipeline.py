@@ -70,13 +70,11 @@ class Pipeline:
             yield Progress(stage=PROGRESS_STAGE_PARSED, total=total)
             stored, store = await self._store(tenant, _document(upload, version, parsed, len(content)), parsed.chunks)
             yield Progress(stage=PROGRESS_STAGE_SEARCHABLE, done=total, total=total)
-            passages = [
-                Unembedded(identity, chunk.text, chunk.sentences)
-                for identity, chunk in zip(stored.passages, parsed.chunks, strict=bool(stored.passages))
-            ]
+            passages = await self._unembedded(store, stored, parsed.chunks)
+            done = 0
             async for done in self._embed(store, stored.document.id, stored.generation, passages):
                 yield Progress(stage=PROGRESS_STAGE_EMBEDDING, done=done, total=total)
-            if passages:
+            if passages and done == len(passages):
                 stored.document.state = DOCUMENT_STATE_READY
             yield stored
 
@@ -93,6 +91,14 @@ class Pipeline:
         with span("ingest.resume", path=claim.name, collection=claim.collection, passages=len(claim.passages)):
             async for _ in self._embed(store, claim.document_id, claim.generation, claim.passages):
                 pass
+
+    async def _unembedded(self, store: Store, stored: Stored, chunks: Sequence[Chunk]) -> Sequence[Unembedded]:
+        """The passages to make vectors for: those just stored, or those that an earlier put of the same bytes left."""
+        if stored.passages:
+            rows = zip(stored.passages, chunks, strict=True)
+            return [Unembedded(identity, chunk.text, chunk.sentences) for identity, chunk in rows]
+        claim = None if stored.document.state == DOCUMENT_STATE_READY else await store.vectors.take(stored.document.id)
+        return claim.passages if claim else ()
 
     async def _store(self, tenant: str, document: Document, chunks: Sequence[Chunk]) -> tuple[Stored, Store]:
         """Stores the words, with the model that the collection is of; the first again, since a reindex may switch."""

@@ -22,6 +22,15 @@ FROM (
 WHERE d.id = due.id AND c.id = d.collection
 RETURNING d.id, d.name, c.tenant, c.name AS collection, c.generation
 
+-- name: take
+UPDATE documents d SET leased_until = now() + $3
+FROM collections c
+WHERE d.id = $2 AND c.id = d.collection AND NOT d.embedded AND c.embedding_model = $1
+RETURNING d.id, d.name, c.tenant, c.name AS collection, c.generation
+
+-- name: end_leases
+UPDATE documents SET leased_until = now() WHERE NOT embedded AND leased_until > now()
+
 -- name: claimed_passages
 SELECT p.id, p.text, p.sentences FROM passages p
 WHERE p.document = $1
