@@ -84,7 +84,12 @@ class Settings(BaseSettings):
     top_k: int = Field(5, ge=1, le=100, description="Passages an answer may be written from.")
     reranker: str = Field("", description="A reranker of your own as package.module:Class; empty: none.")
     relevance: float = Field(1.0, ge=0, le=1, description="Relevance against diversity of passages (MMR); 1: no MMR.")
-    chunk_size: int = Field(1000, ge=100, le=10_000, description="Characters of a passage at most.")
+    chunk_size: int = Field(
+        1000,
+        ge=100,
+        le=10_000,
+        description="Characters of a passage at most; half as much more keeps a short document whole.",
+    )
     chunk_overlap: int = Field(200, ge=0, le=5_000, description="Characters that neighbouring passages share at most.")
     deadline: Seconds = Field(60, description="Seconds a call may take when its caller sets no deadline.")
     max_deadline: Seconds = Field(300, description="Seconds a call may take at most.")

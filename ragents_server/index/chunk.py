@@ -22,3 +22,9 @@ class Chunk:
     first_line: int = 0
     heading: str = ""
     sentences: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What the lexical leg indexes: the text below those headings that it does not contain itself."""
+        missing = [title for title in self.heading.split(" > ") if title and title not in self.text]
+        return "\n".join([*missing, self.text])

@@ -34,7 +34,7 @@ class Documents:
         again, at most its metadata. Raises ModelMismatch, or InvalidRequest for metadata that JSON cannot hold.
         """
         keys = Keys(tenant, document.collection)
-        analyzed = await asyncio.to_thread(keys.analyze, [chunk.text for chunk in chunks])
+        analyzed = await asyncio.to_thread(keys.analyze, [chunk.words for chunk in chunks])
         async with self._pool.acquire() as connection:
             async with connection.transaction():
                 put = Put(connection, tenant, document, chunks, analyzed)

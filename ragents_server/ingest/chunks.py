@@ -30,6 +30,11 @@ class Cut:
             raise ValueError("size and max_tokens must be at least 8, overlap between 0 and half of size")
 
     @property
+    def whole(self) -> int:
+        """A document up to this size, without headings within, stays whole where the model can read it whole."""
+        return self.size + self.size // 2
+
+    @property
     def least(self) -> int:
         """A chunk shorter than this goes on past a paragraph or a heading."""
         return self.size // 2
@@ -54,11 +59,24 @@ def chunks(loaded: Loaded, cut: Cut, count_tokens: CountTokens) -> Iterator[Chun
     counter = _Counter(count_tokens)
     units = _units(loaded, cut, counter)
     place = _Place(loaded)
+    if len(loaded.text) <= cut.whole:
+        short = list(units)
+        if _stays_whole(short, cut, counter, loaded.text):
+            yield place.chunk(short)
+            return
+        units = iter(short)
     window: list[_Unit] = []  # the units ahead: all of a large document's would take several times its size
     while _fill(window, units, cut):
         last = _last(window, cut, counter, loaded.text)
         yield place.chunk(window[:last])
         del window[: last if last == len(window) else _resume(window, last, cut)]
+
+
+def _stays_whole(units: list[_Unit], cut: Cut, counter: CountTokens, text: str) -> bool:
+    """Whether the model can read the whole document, and it is about one thing: a cut would only lose context."""
+    if not units or any(unit.border == _HEADING for unit in units[1:]):
+        return False
+    return counter(text[units[0].start : units[-1].end]) <= cut.max_tokens - _SPECIALS
 
 
 def _fill(window: list[_Unit], units: Iterator[_Unit], cut: Cut) -> bool:

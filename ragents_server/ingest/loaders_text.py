@@ -9,6 +9,7 @@ from markdown_it.token import Token
 from ragents_server.ingest.decoding import decode
 from ragents_server.ingest.loaded import Block, Kind, Loaded
 
+_TITLE = re.compile(r"\s*(\S[^\n]{2,148}[^\s.!?:;,])[^\S\n]*\n(?=[^\S\n]*\n|[^\n]{160})")
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
 _FRONT_MATTER = re.compile(r"---[^\S\n]*\n(?:.*\n)*?(?:---|\.\.\.)[^\S\n]*(?:\n|\Z)")
 _LEAVES: dict[str, Kind] = {
@@ -22,9 +23,15 @@ _LEAVES: dict[str, Kind] = {
 
 
 def plain(content: bytes, media_type: str) -> Loaded:
-    """Paragraphs are what stands between blank lines."""
+    """Paragraphs are what stands between blank lines, below a title where there is one.
+
+    A title is a short first line above a blank one, or above one too long for both to be lines of a wrapped paragraph.
+    """
     text = decode(content)
-    return Loaded(media_type, text, tuple(_paragraphs(text)), lined=True)
+    title = _TITLE.match(text)
+    blocks = [Block(title.start(1), title.end(1), "heading", 1)] if title else []
+    blocks += _paragraphs(text, title.end() if title else 0)
+    return Loaded(media_type, text, tuple(blocks), lined=True)
 
 
 def markdown(content: bytes, media_type: str) -> Loaded:
@@ -33,9 +40,8 @@ def markdown(content: bytes, media_type: str) -> Loaded:
     return Loaded(media_type, text, tuple(_structure(text)), lined=True)
 
 
-def _paragraphs(text: str) -> Iterator[Block]:
-    at = 0
-    for gap in _BLANK_LINES.finditer(text):
+def _paragraphs(text: str, at: int) -> Iterator[Block]:
+    for gap in _BLANK_LINES.finditer(text, at):
         if gap.start() > at:
             yield Block(at, gap.start())
         at = gap.end()

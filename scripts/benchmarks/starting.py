@@ -68,7 +68,7 @@ async def _put(service: Service, texts: Sequence[Made]) -> float:
 
 
 async def _ask(service: Service, author: Author, texts: Sequence[Made]) -> None:
-    """One question that a document answers: a refusal would be no first answer."""
+    """One question; a refusal of made words takes the same work as an answer, but nothing found does not."""
     answer = await service.client.query(author.question(texts), collections=COLLECTION)
     if not answer.passages:
         raise BenchError("the first question found no passage")

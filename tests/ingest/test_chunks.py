@@ -26,7 +26,7 @@ def assert_exact(text: str, found: list[Chunk], limits: Cut) -> None:
     last = -1
     for chunk in found:
         assert data[chunk.start : chunk.end].decode() == chunk.text == chunk.text.strip()
-        assert len(chunk.text) <= limits.size
+        assert len(chunk.text) <= (limits.whole if len(found) == 1 else limits.size)
         assert count_tokens(chunk.text) + 2 <= limits.max_tokens
         assert chunk.start > last
         assert not data[covered : chunk.start].strip()
@@ -69,7 +69,7 @@ def test_spans_are_exact_for_any_blocks(blocks: list[tuple[str, str]]) -> None:
     found = list(chunks(loaded, limits, count_tokens))
     for chunk in found:
         assert loaded.text.encode()[chunk.start : chunk.end].decode() == chunk.text
-        assert len(chunk.text) <= limits.size
+        assert len(chunk.text) <= (limits.whole if len(found) == 1 else limits.size)
         assert_sentences(chunk)
 
 
@@ -138,3 +138,31 @@ def test_a_markdown_underline_is_not_part_of_the_title() -> None:
     text = "Fees and dues\n---\nA boat pays."
     (chunk,) = cut(text, blocks=(Block(0, 17, "heading", 2), Block(18, len(text))))
     assert chunk.heading == "Fees and dues"
+
+
+def test_a_short_document_that_the_model_can_read_whole_stays_whole() -> None:
+    text = "The tide turns at six in the harbour. " * 36  # 1,368 characters
+    assert [chunk.text for chunk in chunks(Loaded("text/plain", text), Cut(max_tokens=1000), count_tokens)] == [
+        text.strip()
+    ]
+    assert len(list(chunks(Loaded("text/plain", text), Cut(max_tokens=256), count_tokens))) > 1
+    assert len(list(chunks(Loaded("text/plain", text + text), Cut(max_tokens=1000), count_tokens))) > 1
+
+
+def test_a_short_document_with_headings_within_is_still_cut_at_them() -> None:
+    composer = Composer()
+    for heading in ("Moles", "Fees"):
+        composer.add(heading, "heading", level=1)
+        composer.add(f"All about {heading.lower()}. " * 40)
+    found = list(chunks(composer.loaded("text/plain"), Cut(max_tokens=1000), count_tokens))
+    assert [chunk.heading for chunk in found] == ["Moles", "Fees"]
+
+
+def test_the_lexical_leg_reads_the_headings_that_stand_above_a_chunk() -> None:
+    composer = Composer()
+    composer.add("Harbour rules", "heading", level=1)
+    composer.add("The tide turns at six. " * 90)
+    first, *later = chunks(composer.loaded("text/plain"), Cut(), count_tokens)
+    assert first.words == first.text
+    assert later
+    assert all(chunk.words == f"Harbour rules\n{chunk.text}" for chunk in later)

@@ -262,3 +262,20 @@ def test_a_damaged_file_is_read_or_refused_but_never_anything_else(name: str, se
     assert "\0" not in loaded.text
     for chunk in chunks(loaded, Cut(size=60, overlap=20), lambda text: len(text.split())):
         assert loaded.text.encode()[chunk.start : chunk.end].decode() == chunk.text
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("Rules of the harbour\n\nThe mole is long.", "Rules of the harbour"),
+        (f"Rules of the harbour\n{'The mole is long. ' * 12}", "Rules of the harbour"),
+        ("The mole is long.\n\nIt is old.", ""),
+        ("The harbour has a mole that is long and\nold, and a light at its end.\n\nMore.", ""),
+        ("Rules of the harbour", ""),
+    ],
+)
+def test_a_plain_texts_first_line_is_its_title_where_it_stands_alone(text: str, title: str) -> None:
+    headings = [
+        text[block.start : block.end] for block in read(text.encode(), "a.txt").blocks if block.kind == "heading"
+    ]
+    assert headings == ([title] if title else [])
