@@ -33,7 +33,7 @@ SETTINGS = {
     "fsync": "on",  # with the next two: what is acknowledged survives, whatever the defaults become
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    "shared_buffers": "128MB",
+    "shared_buffers": "256MB",
     "max_connections": "50",
     "max_wal_size": "1GB",
     "jit": "off",
