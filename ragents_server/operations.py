@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from importlib import resources
 from importlib.metadata import version
 
@@ -15,10 +15,11 @@ from ragents_server.identity.keys import read_keys
 from ragents_server.index.reindex import Reindex
 from ragents_server.index.statements import Connection
 from ragents_server.index.vectors import PassageEmbedding
+from ragents_server.models.chat import Message
 from ragents_server.models.embeddings import Embeddings
 from ragents_server.server import Server, listening, refuse_open_listener
 from ragents_server.settings import PREFIX, Settings, is_secret
-from ragents_server.wiring import Parts, database, open_embeddings, opened
+from ragents_server.wiring import Parts, database, open_chat_model, open_embeddings, opened
 
 log = logging.getLogger(__name__)
 
@@ -149,22 +150,40 @@ async def check(settings: Settings) -> int:
         value = getattr(settings, name)
         shown = "********" if is_secret(field) and value is not None else "" if value is None else value
         _say(f"{PREFIX}{name.upper()}={shown}")
-    failures = 0
     started = time.monotonic()
     async with opened(settings) as parts:
         for store in parts.stores:
             _say(f"embeddings: {store.embeddings.model}, {store.embeddings.dimension} dimensions: ok")
-        try:
-            await prepare(parts)
-            found = await parts.pool.fetchval("SELECT current_setting('server_version')")
-            _say(f"database: PostgreSQL {found}: ok")
-        except Exception as error:
-            if isinstance(error, RagentsError) or not is_unavailable(error):
-                raise
-            failures += 1
-            _say(f"database: does not answer ({type(error).__name__})")
-        _say("not ready" if failures else f"ready in {time.monotonic() - started:.1f} s")
-    return 1 if failures else 0
+        answers = [await _database_answers(parts), await _chat_model_answers(settings)]
+        _say(f"ready in {time.monotonic() - started:.1f} s" if all(answers) else "not ready")
+    return 0 if all(answers) else 1
+
+
+async def _database_answers(parts: Parts) -> bool:
+    try:
+        await prepare(parts)
+        found = await parts.pool.fetchval("SELECT current_setting('server_version')")
+    except Exception as error:
+        if isinstance(error, RagentsError) or not is_unavailable(error):
+            raise
+        _say(f"database: does not answer ({type(error).__name__})")
+        return False
+    _say(f"database: PostgreSQL {found}: ok")
+    return True
+
+
+async def _chat_model_answers(settings: Settings) -> bool:
+    """Lets the chat model write one word, where there is one."""
+    if not settings.chat_model:
+        return True
+    try:
+        async with open_chat_model(settings) as chat, aclosing(chat([Message("user", "Reply with: ok")])) as pieces:
+            await anext(pieces)
+    except RagentsError as error:
+        _say(f"chat model: {error.message}; {error.advice}")
+        return False
+    _say(f"chat model: {chat.model}: ok")
+    return True
 
 
 def _require_sound(settings: Settings) -> None:

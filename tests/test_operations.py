@@ -23,6 +23,7 @@ from ragents_server.rag.retrieval import Retrieval
 from ragents_server.server import listening
 from ragents_server.settings import Settings
 from ragents_server.wiring import opened
+from tests.openai_server import Fault, openai_server
 from tests.postgres_servers import data_folder, embedded_database, free_port
 from tests.services import calls
 from tests.services.processes import environment, finished
@@ -56,6 +57,23 @@ async def test_a_check_of_a_database_that_is_away_says_so() -> None:
     assert out.splitlines()[-1] == "not ready"
     assert "hunter2" not in out + said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "told"),
+    [("ok", 0, "chat model: m: ok"), (Fault(500), 1, "chat model: the model")],
+    ids=["answers", "fails"],
+)
+async def test_a_check_lets_the_chat_model_write_a_word(
+    data: Path, answer: str | Fault, status: int, told: str
+) -> None:
+    async with openai_server(lambda messages: answer) as stub:
+        chat = {"chat_model": "openai:m", "chat_url": stub.url, "chat_key": "hunter2"}
+        found, out, _ = await finished("--check", data=data, **chat)
+    assert found == status
+    assert told in out
+    assert stub.keys == ["hunter2"]
+    assert "hunter2" not in out
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ragents_client import Client
+from scripts import figures_table
 from tests.postgres_servers import data_folder, free_port
 from tests.servers import server_thread
 
@@ -81,6 +82,12 @@ def test_the_python_example_runs(address: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "RAGents answers questions from your own documents over gRPC" in done.stdout
     assert "docs/index.md" in done.stdout
+
+
+def test_the_figures_are_those_that_were_measured() -> None:
+    table = re.search(r"<!-- figures -->\n(.*?)\n<!-- /figures -->", README, re.DOTALL)
+    assert table is not None
+    assert table[1].splitlines() == figures_table.rows()
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -14,6 +14,7 @@ from scripts.benchmarks.texts import Author, Made
 from scripts.figures import Figure
 
 COLLECTION = "ingestion"
+PASSAGES = 8  # of a document, about
 WITHOUT, WITH = 15.0, 9.0  # passages a second and core at least
 
 
@@ -28,7 +29,7 @@ class _Round:
 
 
 async def ingestion(service: Service, model: MiniLM, *, rounds: int, documents: int) -> list[Figure]:
-    """So many documents a round."""
+    """So many documents of about eight passages a round."""
     author = Author(seed=1)
     await _put(service, author, "warming", 2)
     runs = [await _round(service, model, author, f"round-{number}", documents) for number in range(rounds)]
@@ -49,7 +50,7 @@ async def _round(service: Service, model: MiniLM, author: Author, name: str, doc
     spent, began = cpu_seconds(service.pid), time.perf_counter()
     passages = await _put(service, author, name, documents)
     spent, wall = cpu_seconds(service.pid) - spent, time.perf_counter() - began
-    made = [author.passage() for _ in range(max(5, documents // 3))]
+    made = [author.passage() for _ in range(max(5, documents * PASSAGES // 3))]
     with_sentences = await _embed(model, made, sentences=True)
     without = await _embed(model, made, sentences=False)
     return _Round(spent / passages, with_sentences, without, wall / passages)
@@ -57,7 +58,8 @@ async def _round(service: Service, model: MiniLM, author: Author, name: str, doc
 
 async def _put(service: Service, author: Author, name: str, documents: int) -> int:
     """The number of passages that were made of them."""
-    sources = [(f"{name}-{number}.txt", author.passage().text.encode()) for number in range(documents)]
+    texts = ["\n\n".join(author.passage().text for _ in range(PASSAGES)) for _ in range(documents)]
+    sources = [(f"{name}-{number}.txt", text.encode()) for number, text in enumerate(texts)]
     results = await service.client.put_documents(sources, collection=COLLECTION)
     stored = [result.document for result in results if result.document is not None]
     if len(stored) < documents:

@@ -22,7 +22,7 @@ NOTES = {
     "texts": f"made, seed {SEED}: 80,000 English words by Zipf's law, passages of about 1,000 characters",
     "cold_start": "initdb, then the model: 100 documents of a passage each wait for the cores to embed them",
     "warm_start": "imports and the model's load, beside PostgreSQL's start",
-    "ingestion": "the model: embedding is it alone, in the bench's process, by turns. Documents of a passage each. "
+    "ingestion": "the model: embedding is it alone, in the bench's process, by turns. Documents of about 8 passages each. "
     "Without sentences: less what their vectors add to the model's time",
     "query": "embedding (the model alone) + search (the SQL alone) + reading passages + writing + gRPC. Vectors are "
     "made, at random, which HNSW finds harder than a model's. Every question is new",
@@ -53,7 +53,7 @@ FULL = Plan(
     warm_starts=2,
     documents=100,
     ingestion_rounds=5,
-    ingested=60,
+    ingested=8,
     sizes=((10_000, "10k", 30.0), (100_000, "100k", 80.0)),
     effort=Effort(rounds=7, questions=40, echoes=400),
     batching_rounds=3,
@@ -64,7 +64,7 @@ SHORT = Plan(
     warm_starts=1,
     documents=10,
     ingestion_rounds=1,
-    ingested=10,
+    ingested=2,
     sizes=((2_000, "2k", 30.0),),
     effort=Effort(rounds=2, questions=5, echoes=40),
     batching_rounds=1,

@@ -190,7 +190,7 @@ def test_words_that_only_ask_need_no_cover() -> None:
     assert polite.score == short.score == pytest.approx(1 / 6)
 
 
-@pytest.mark.skipif(not XQUAD.is_dir(), reason="needs the evaluation data beside the project")
+@pytest.mark.skipif(not XQUAD.is_dir(), reason="the evaluation data is not there")
 async def test_a_sample_of_questions_is_answered_and_what_no_passage_holds_refused(ask: Asking) -> None:
     rows = [json.loads(line) for line in (XQUAD / "qa.jsonl").read_text().splitlines()][::20]
     corpus = {row["_id"]: row["text"] for row in map(json.loads, (XQUAD / "corpus.jsonl").read_text().splitlines())}
