@@ -22,7 +22,7 @@ NOTES = {
     "texts": f"made, seed {SEED}: 80,000 English words by Zipf's law, passages of about 1,000 characters",
     "cold_start": "initdb, then the model: 100 documents of a passage each wait for the cores to embed them",
     "warm_start": "imports and the model's load, beside PostgreSQL's start",
-    "ingestion": "the model: embedding is it alone, in the bench's process, by turns. Documents of about 8 passages each. "
+    "ingestion": "the model: embedding is it alone, in the bench's process, by turns. Documents have about 8 passages. "
     "Without sentences: less what their vectors add to the model's time",
     "query": "embedding (the model alone) + search (the SQL alone) + reading passages + writing + gRPC. Vectors are "
     "made, at random, which HNSW finds harder than a model's. Every question is new",
