@@ -162,4 +162,6 @@ def error_of_item(failure: Failure) -> RagentsError:
     code = CODES.get(failure.code, grpc.StatusCode.UNKNOWN)
     wait = failure.retry_after.ToTimedelta().total_seconds() if failure.HasField("retry_after") else None
     kind = exception_for(failure.reason, code)
-    return kind(failure.message, code=code, reason=failure.reason, retry_after=wait)
+    error = kind(failure.message, code=code, reason=failure.reason, retry_after=wait)
+    error.advice = ""  # a Failure's message says already what to do
+    return error

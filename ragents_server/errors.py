@@ -51,7 +51,8 @@ class RagentsError(Exception):
 
     def failure(self) -> Failure:
         """The same as a Failure, for one item of a call that goes on."""
-        failure = Failure(code=self.code.value[0], reason=self.reason, message=f"{self.message}; {self.advice}")
+        message = f"{self.message.rstrip('.')}. {self.advice}" if self.advice else self.message
+        failure = Failure(code=self.code.value[0], reason=self.reason, message=message)
         if self.retry_after is not None:
             failure.retry_after.FromNanoseconds(int(self.retry_after * 1e9))
         return failure
@@ -79,7 +80,7 @@ class RequestIdReused(InvalidRequest):
 class DocumentRefused(InvalidRequest):
     """One document of an upload was refused; the others go on."""
 
-    advice = "Mend the document and put it again."
+    advice = ""  # its message says what to do with this document
 
     def __init__(self, reason: ErrorReason.ValueType, message: str) -> None:
         super().__init__(message)
