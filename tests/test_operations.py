@@ -61,7 +61,7 @@ async def test_a_check_of_a_database_that_is_away_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "status", "told"),
-    [("ok", 0, "chat model: m: ok"), (Fault(500), 1, "chat model: the model")],
+    [("ok", 0, "chat model: openai:m: ok"), (Fault(500), 1, "chat model: the model")],
     ids=["answers", "fails"],
 )
 async def test_a_check_lets_the_chat_model_write_a_word(

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import re
+import secrets
 import shutil
 from asyncio.subprocess import Process
 from collections.abc import Iterator
@@ -127,9 +128,13 @@ def _major(folder: Path) -> int | None:
 
 
 async def _initialise(cluster: Cluster) -> None:
-    """Make the cluster beside its place and rename it: a crash in between leaves nothing that looks like a cluster."""
-    fresh = cluster.home / "cluster.new"
-    shutil.rmtree(fresh, ignore_errors=True)
+    """Make the cluster beside its place and rename it: a crash in between leaves nothing that looks like a cluster.
+
+    The place is a new one each time: the initdb of a killed server may still write into its own.
+    """
+    for left in cluster.home.glob("cluster.new-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    fresh = cluster.home / f"cluster.new-{secrets.token_hex(4)}"
     try:
         private_folder(cluster.account, fresh)
         await _run_initdb(cluster, fresh)

@@ -32,6 +32,11 @@ _ASKING = _words(
     "me my you your we our us tell describ explain give list find show pleas about ani some mani much more"
 )
 _DIGIT = re.compile(r"\d")
+# A question for yes or no, which a sentence that only repeats it does answer.
+_POLAR = re.compile(
+    r"\W*(?:is|are|was|were|am|do|does|did|can|could|may|might|must|shall|should|will|would|has|have|had)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,16 +101,18 @@ def extract(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """The question's distinct terms, and the weights of those that tell what it is about."""
+    """The question's distinct terms, the weights of those that tell what it is about, and whether yes answers it."""
 
     terms: frozenset[str]
     weights: Mapping[str, float]
+    polar: bool
 
     @classmethod
     def of(cls, question: str, idf: Mapping[str, float]) -> "_Asked":
         found = frozenset(terms(question))
         unseen = max(idf.values(), default=1.0)
-        return cls(found, {term: idf.get(term, unseen) for term in (found - _ASKING) or found})
+        weights = {term: idf.get(term, unseen) for term in (found - _ASKING) or found}
+        return cls(found, weights, _POLAR.match(question) is not None)
 
     def coverage(self, covering: frozenset[str]) -> float:
         total = sum(self.weights.values())
@@ -132,7 +139,7 @@ def _score(asked: _Asked, vector: Vectors, candidate: Candidate) -> Iterator[_Sc
     for (start, end), cosine in zip(candidate.sentences, candidate.vectors @ vector, strict=True):
         text = candidate.text[start:end].strip()
         found = frozenset(terms(text))
-        if _tells(text, found - asked.terms, titles):
+        if _tells(text, found if asked.polar else found - asked.terms, titles):
             coverage = _OWN_SHARE * asked.coverage(found) + context
             sentence = Selected(candidate.passage, start, end, float(cosine) + asked.trust * coverage)
             yield _Scored(sentence, found, len(text.split()))

@@ -137,6 +137,12 @@ async def test_rows_of_tables_and_lines_of_code_can_answer(ask: Asking) -> None:
     assert "pip install ragents-grpc" in "".join(quotes(line, README))
 
 
+async def test_yes_or_no_is_answered_by_a_sentence_that_only_repeats_the_question(ask: Asking) -> None:
+    rules = "Dogs are welcome on the pier. The pier is closed in winter."
+    assert quotes(await ask("Are dogs welcome on the pier?", rules), rules)[0] == "Dogs are welcome on the pier."
+    assert not (await ask("What is welcome on the pier of dogs?", "Dogs, welcome, pier.")).answered
+
+
 async def test_a_single_digit_is_an_answer(ask: Asking) -> None:
     text = "A loaf cost 9."
     assert quotes(await ask("How much did a loaf cost?", text), text) == [text]
