@@ -50,13 +50,16 @@ class Reindex:
         return [Unembedded(row["id"], row["text"], to_spans(row["sentences"])) for row in rows]
 
     async def add(self, generation: int, embeddings: Sequence[PassageEmbedding]) -> bool:
-        """Store vectors beside the old ones, but for passages that have gone; False: no such reindex is under way."""
+        """Store vectors beside the old ones, but for passages that have gone; False: no such reindex is under way.
+
+        A generation that is searched already lacks none, and is True.
+        """
         sql = statements("reindex")
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(statements("collections")["lock"], *self._keys())
             state = await connection.fetchrow(sql["state"], *self._place)
             if state is None or state["next_generation"] != generation:
-                return False
+                return state is not None and state["generation"] == generation  # another process has switched already
             ids = [one.passage for one in embeddings]
             rows = await connection.fetch(sql["absent"], ids, state["id"], generation)
             documents = {row["id"]: row["document"] for row in rows}
