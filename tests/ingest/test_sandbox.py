@@ -186,7 +186,7 @@ async def test_a_child_sees_no_secret_and_nothing_of_the_server(monkeypatch: pyt
     async with sandbox() as box:
         parsed = await box.parse(b"x", "a.txt", "test/tells", Cut(size=4000))
         seen = parsed.chunks[0].text
-    assert "environment=['LC_CTYPE', 'PYTHONPATH', 'PYTHONUTF8', 'TZ']" in seen.replace(
+    assert "environment=['GRPC_ENABLE_FORK_SUPPORT', 'LC_CTYPE', 'PYTHONPATH', 'PYTHONUTF8', 'TZ']" in seen.replace(
         "'LC_CTYPE', '", "'LC_CTYPE', '"
     )
     assert seen.endswith("modules=[]")
