@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16ragents/v1/cache.proto\x12\nragents.v1\x1a\x1egoogle/protobuf/duration.proto\"o\n\x08\x43\x61\x63heUse\x12)\n\x07outcome\x18\x01 \x01(\x0e\x32\x18.ragents.v1.CacheOutcome\x12&\n\x03\x61ge\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x65ntry_id\x18\x03 \x01(\t\"\xb9\x01\n\nLayerStats\x12%\n\x05layer\x18\x01 \x01(\x0e\x32\x16.ragents.v1.CacheLayer\x12\x10\n\x08requests\x18\x02 \x01(\x05\x12\x0c\n\x04hits\x18\x03 \x01(\x05\x12\x0e\n\x06misses\x18\x04 \x01(\x05\x12\x11\n\thit_ratio\x18\x05 \x01(\x01\x12\r\n\x05\x62ytes\x18\x06 \x01(\x01\x12\x0f\n\x07\x65ntries\x18\x07 \x01(\x05\x12\x11\n\tevictions\x18\x08 \x01(\x05\x12\x0e\n\x06\x65rrors\x18\t \x01(\x05*\x95\x01\n\x0c\x43\x61\x63heOutcome\x12\x1d\n\x19\x43\x41\x43HE_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41\x43HE_OUTCOME_MISS\x10\x01\x12\x15\n\x11\x43\x41\x43HE_OUTCOME_HIT\x10\x02\x12\x1d\n\x19\x43\x41\x43HE_OUTCOME_REVALIDATED\x10\x03\x12\x18\n\x14\x43\x41\x43HE_OUTCOME_SHARED\x10\x04*\x90\x01\n\nCacheLayer\x12\x1b\n\x17\x43\x41\x43HE_LAYER_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41\x43HE_LAYER_EMBEDDING\x10\x01\x12\x19\n\x15\x43\x41\x43HE_LAYER_RETRIEVAL\x10\x02\x12\x17\n\x13\x43\x41\x43HE_LAYER_REWRITE\x10\x03\x12\x16\n\x12\x43\x41\x43HE_LAYER_ANSWER\x10\x04\x42\x31\n\nragents.v1P\x01Z\x14ragents/v1;ragentsv1\xaa\x02\nRagents.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16ragents/v1/cache.proto\x12\nragents.v1\x1a\x1egoogle/protobuf/duration.proto\"o\n\x08\x43\x61\x63heUse\x12)\n\x07outcome\x18\x01 \x01(\x0e\x32\x18.ragents.v1.CacheOutcome\x12&\n\x03\x61ge\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x65ntry_id\x18\x03 \x01(\t\"\xcb\x01\n\nLayerStats\x12%\n\x05layer\x18\x01 \x01(\x0e\x32\x16.ragents.v1.CacheLayer\x12\x10\n\x08requests\x18\x02 \x01(\x05\x12\x0c\n\x04hits\x18\x03 \x01(\x05\x12\x0e\n\x06misses\x18\x04 \x01(\x05\x12\x11\n\thit_ratio\x18\x05 \x01(\x01\x12\r\n\x05\x62ytes\x18\x06 \x01(\x01\x12\x0f\n\x07\x65ntries\x18\x07 \x01(\x05\x12\x11\n\tevictions\x18\x08 \x01(\x05\x12\x0e\n\x06\x65rrors\x18\t \x01(\x05\x12\x10\n\x08\x62\x61\x64_hits\x18\n \x01(\x05*\x95\x01\n\x0c\x43\x61\x63heOutcome\x12\x1d\n\x19\x43\x41\x43HE_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41\x43HE_OUTCOME_MISS\x10\x01\x12\x15\n\x11\x43\x41\x43HE_OUTCOME_HIT\x10\x02\x12\x1d\n\x19\x43\x41\x43HE_OUTCOME_REVALIDATED\x10\x03\x12\x18\n\x14\x43\x41\x43HE_OUTCOME_SHARED\x10\x04*\x90\x01\n\nCacheLayer\x12\x1b\n\x17\x43\x41\x43HE_LAYER_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41\x43HE_LAYER_EMBEDDING\x10\x01\x12\x19\n\x15\x43\x41\x43HE_LAYER_RETRIEVAL\x10\x02\x12\x17\n\x13\x43\x41\x43HE_LAYER_REWRITE\x10\x03\x12\x16\n\x12\x43\x41\x43HE_LAYER_ANSWER\x10\x04\x42\x31\n\nragents.v1P\x01Z\x14ragents/v1;ragentsv1\xaa\x02\nRagents.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,12 +33,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ragents_client.v1.cache_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\nragents.v1P\001Z\024ragents/v1;ragentsv1\252\002\nRagents.V1'
-  _globals['_CACHEOUTCOME']._serialized_start=372
-  _globals['_CACHEOUTCOME']._serialized_end=521
-  _globals['_CACHELAYER']._serialized_start=524
-  _globals['_CACHELAYER']._serialized_end=668
+  _globals['_CACHEOUTCOME']._serialized_start=390
+  _globals['_CACHEOUTCOME']._serialized_end=539
+  _globals['_CACHELAYER']._serialized_start=542
+  _globals['_CACHELAYER']._serialized_end=686
   _globals['_CACHEUSE']._serialized_start=70
   _globals['_CACHEUSE']._serialized_end=181
   _globals['_LAYERSTATS']._serialized_start=184
-  _globals['_LAYERSTATS']._serialized_end=369
+  _globals['_LAYERSTATS']._serialized_end=387
 # @@protoc_insertion_point(module_scope)

@@ -113,7 +113,7 @@ global___CacheUse = CacheUse
 
 @typing.final
 class LayerStats(google.protobuf.message.Message):
-    """The figures of one layer, the same on every replica."""
+    """The figures of one layer, the same on every replica that shares a Redis; without one they are this server's."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -126,6 +126,7 @@ class LayerStats(google.protobuf.message.Message):
     ENTRIES_FIELD_NUMBER: builtins.int
     EVICTIONS_FIELD_NUMBER: builtins.int
     ERRORS_FIELD_NUMBER: builtins.int
+    BAD_HITS_FIELD_NUMBER: builtins.int
     layer: global___CacheLayer.ValueType
     """The layer."""
     requests: builtins.int
@@ -143,7 +144,9 @@ class LayerStats(google.protobuf.message.Message):
     evictions: builtins.int
     """The entries dropped for room."""
     errors: builtins.int
-    """The look-ups that failed: the cache was away, or the value unreadable."""
+    """The look-ups and stores that failed: the cache was away, or the value unreadable."""
+    bad_hits: builtins.int
+    """The answers reported as wrong."""
     def __init__(
         self,
         *,
@@ -156,7 +159,8 @@ class LayerStats(google.protobuf.message.Message):
         entries: builtins.int = ...,
         evictions: builtins.int = ...,
         errors: builtins.int = ...,
+        bad_hits: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["bytes", b"bytes", "entries", b"entries", "errors", b"errors", "evictions", b"evictions", "hit_ratio", b"hit_ratio", "hits", b"hits", "layer", b"layer", "misses", b"misses", "requests", b"requests"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["bad_hits", b"bad_hits", "bytes", b"bytes", "entries", b"entries", "errors", b"errors", "evictions", b"evictions", "hit_ratio", b"hit_ratio", "hits", b"hits", "layer", b"layer", "misses", b"misses", "requests", b"requests"]) -> None: ...
 
 global___LayerStats = LayerStats

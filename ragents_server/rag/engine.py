@@ -7,7 +7,7 @@ from typing import Protocol
 from ragents_client.v1.answer_pb2 import Answer, Question
 from ragents_client.v1.event_pb2 import Event, Retrieved, Started, Step
 from ragents_server.caller import Caller
-from ragents_server.rag.retrieval import Retrieval
+from ragents_server.rag.retrieval import Retriever
 from ragents_server.rag.writers import Writer
 from ragents_server.signals import span
 
@@ -23,7 +23,7 @@ class Answerer(Protocol):
 class Engine:
     """Retrieves, then writes. It knows of no cache, queue, breaker, batcher or trace: those wrap its parts."""
 
-    def __init__(self, retrieval: Retrieval, writer: Writer) -> None:
+    def __init__(self, retrieval: Retriever, writer: Writer) -> None:
         self._retrieval = retrieval
         self._writer = writer
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from ragents_client.v1.answer_pb2 import Passage, Question
 from ragents_server.caller import Caller
@@ -20,16 +21,25 @@ DEPTH = 50  # the best of each leg that fusion looks at
 class Found:
     """What was found for a question, best first.
 
-    `vector` is the question's. Of each passage: its sentences as half-open spans of characters, and one
+    `question` is the text that was searched for and `vector` is its. Of each passage: its sentences as half-open spans of characters, and one
     unit vector a sentence, None while they are still being made. `idf` is of the question's terms.
     """
 
+    question: str
     vector: Vectors
     passages: tuple[Passage, ...]
     sentences: tuple[tuple[tuple[int, int], ...], ...]
     sentence_vectors: tuple[Vectors | None, ...]
     idf: Mapping[str, float]
     embeddings: Embeddings  # the model that made all these vectors
+
+
+class Retriever(Protocol):
+    """Whatever finds passages for a question."""
+
+    async def __call__(self, question: Question, caller: Caller) -> Found:
+        """What was found in the question's collections, which are the caller's."""
+        ...
 
 
 class Retrieval:
@@ -57,7 +67,7 @@ class Retrieval:
             found, vector, embeddings = await self._searched(question, caller, depth=max(DEPTH, top_k))
             rows = await self._ranked(question, fuse(found), caller.tenant, embeddings.model, top_k)
             told.set(passages=len(rows))
-            return _found(vector, rows, found.idf, embeddings)
+            return _found(question.text, vector, rows, found.idf, embeddings)
 
     async def _searched(self, question: Question, caller: Caller, depth: int) -> tuple[Hits, Vectors, Embeddings]:
         """Searches with the model that the collections are of; the first again, since a reindex may have switched."""
@@ -99,8 +109,11 @@ class Retrieval:
         return [rows[one.passage] for one in ranked[:top_k]]
 
 
-def _found(vector: Vectors, rows: list[FoundPassage], idf: Mapping[str, float], embeddings: Embeddings) -> Found:
+def _found(
+    question: str, vector: Vectors, rows: list[FoundPassage], idf: Mapping[str, float], embeddings: Embeddings
+) -> Found:
     return Found(
+        question=question,
         vector=vector,
         passages=tuple(row.passage for row in rows),
         sentences=tuple(row.sentences for row in rows),

@@ -59,7 +59,7 @@ class ExtractiveWriter:
         if not found.passages:
             yield nothing_found(question, self.model)
             return
-        extraction = extract(question.text, found.vector, await self._candidates(found), found.idf)
+        extraction = extract(found.question, found.vector, await self._candidates(found), found.idf)
         if not extraction.answered:
             yield refuse(REFUSAL_REASON_NOT_ANSWERED, _why(extraction, found.passages), found.passages, self.model)
             return

@@ -22,7 +22,7 @@ from ragents_server.caller import Caller, current_caller
 from ragents_server.errors import InvalidRequest
 from ragents_server.incidents import known
 from ragents_server.rag.engine import Answerer, last_answer
-from ragents_server.rag.retrieval import Retrieval
+from ragents_server.rag.retrieval import Retriever
 from ragents_server.services.checks import check_question
 from ragents_server.services.context import Context
 
@@ -33,7 +33,7 @@ BATCH_CONCURRENCY = 8  # questions of one batch that are answered at once
 class QueryService(QueryServiceServicer):
     """Answers questions from the caller's documents."""
 
-    def __init__(self, answerer: Answerer, retrieval: Retrieval) -> None:
+    def __init__(self, answerer: Answerer, retrieval: Retriever) -> None:
         self._answerer = answerer
         self._retrieval = retrieval
 

@@ -50,6 +50,7 @@ TEXTS = (HARBOUR, BREAD)
 def found(*texts: str) -> Found:
     unused: Any = None  # this writer has no use for embeddings
     return Found(
+        question="",
         vector=np.zeros(4, np.float32),
         passages=tuple(Passage(text=text, document=Document(name=f"d{i}.txt")) for i, text in enumerate(texts, 1)),
         sentences=tuple(tuple(sentences(text)) for text in texts),

@@ -1,0 +1,1 @@
+"""The forms of what the server stores; made by scripts/generate, never edited."""
