@@ -100,6 +100,7 @@ class Methods:
     query_response = Fetched(questions.query_response)
     stream_query = Followed(questions.stream_query)
     retrieve = Fetched(questions.retrieve)
+    retrieve_response = Fetched(questions.retrieve_response)
     batch_query = Fetched(questions.batch_query)
     submit_batch = Fetched(questions.submit_batch)
     get_batch = Fetched(questions.get_batch)

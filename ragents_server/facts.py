@@ -1,4 +1,4 @@
-"""The facts of a call, for its envelope: how it uses the cache, and what that came to."""
+"""The facts of a call, for its envelope: what it wants of the cache, and what it got from it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,15 +6,22 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from ragents_client.v1.answer_pb2 import CACHE_MODE_NONE, CACHE_MODE_REFRESH, CACHE_MODE_UNSPECIFIED, CacheMode
-from ragents_client.v1.cache_pb2 import CACHE_OUTCOME_MISS, CacheUse
+from ragents_client.v1.cache_pb2 import CACHE_OUTCOME_MISS, CacheOutcome, CacheUse
 
 
 @dataclass(slots=True)
 class Facts:
-    """What one call, or one question of a batch, wants of the cache and got from it."""
+    """What one call, or one question of a batch, wants of the cache and got from it.
+
+    `epochs` is the state of the collections that its passages are of, `clearing` the last clearing that was known
+    before anything was read or made, 0 before that.
+    """
 
     cache_mode: CacheMode.ValueType = CACHE_MODE_UNSPECIFIED
-    cache: CacheUse = field(default_factory=lambda: CacheUse(outcome=CACHE_OUTCOME_MISS))
+    passages: CacheUse = field(default_factory=lambda: CacheUse(outcome=CACHE_OUTCOME_MISS))
+    answer: CacheUse = field(default_factory=lambda: CacheUse(outcome=CACHE_OUTCOME_MISS))
+    epochs: bytes = b""
+    clearing: int = 0
 
     @property
     def reads(self) -> bool:
@@ -31,8 +38,8 @@ _current: ContextVar[Facts | None] = ContextVar("facts", default=None)
 
 
 def current_facts() -> Facts:
-    """The facts of the call being served; of none, ones that nobody reads."""
-    return _current.get() or Facts()
+    """The facts of the call being served; outside of one, ones that nobody reads and that use no cache."""
+    return _current.get() or Facts(CACHE_MODE_NONE)
 
 
 @contextmanager
@@ -44,3 +51,10 @@ def telling(cache_mode: CacheMode.ValueType) -> Iterator[Facts]:
         yield facts
     finally:
         _current.reset(token)
+
+
+def cache_use(outcome: CacheOutcome.ValueType, entry_id: str, age: float = 0.0) -> CacheUse:
+    """How the cache was used; `age` in seconds."""
+    use = CacheUse(outcome=outcome, entry_id=entry_id)
+    use.age.FromNanoseconds(int(age * 1e9))
+    return use

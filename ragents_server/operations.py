@@ -12,6 +12,7 @@ from ragents_server.connections.migrations import migrate, require_vector
 from ragents_server.connections.postgres import is_unavailable, open_connection, open_pool
 from ragents_server.errors import NotFound, RagentsError
 from ragents_server.identity.keys import read_keys
+from ragents_server.index.epochs import LEASE
 from ragents_server.index.reindex import Reindex
 from ragents_server.index.statements import Connection
 from ragents_server.index.vectors import PassageEmbedding
@@ -211,6 +212,7 @@ async def reindex(settings: Settings, tenant: str, collection: str) -> int:
         done = 0
         while not await index.switch(generation):
             done = await _embed_missing(index, generation, embeddings, done)
+        await asyncio.sleep(LEASE)  # now no server takes the old vectors for the present ones
         await index.drop_stale()
         _say(f"{collection}: {done} passages embedded by {embeddings.model} ({embeddings.dimension} dimensions)")
     return 0

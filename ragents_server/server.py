@@ -22,7 +22,7 @@ from ragents_client.v1 import (
     query_service_pb2,
 )
 from ragents_client.v1.agent_service_pb2_grpc import AgentServiceServicer, add_AgentServiceServicer_to_server
-from ragents_client.v1.cache_service_pb2_grpc import CacheServiceServicer, add_CacheServiceServicer_to_server
+from ragents_client.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
 from ragents_client.v1.document_service_pb2_grpc import add_DocumentServiceServicer_to_server
 from ragents_client.v1.health_service_pb2_grpc import HealthServiceServicer, add_HealthServiceServicer_to_server
 from ragents_client.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
@@ -34,6 +34,7 @@ from ragents_server.interceptors.errors import errors
 from ragents_server.interceptors.identity import identity
 from ragents_server.interceptors.readiness import Readiness
 from ragents_server.interceptors.under_way import UnderWay
+from ragents_server.services.cache import CacheService
 from ragents_server.services.documents import DocumentService
 from ragents_server.services.query import QueryService
 from ragents_server.settings import Settings
@@ -118,7 +119,11 @@ async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
     readiness, under_way = Readiness(), UnderWay()
     around = Around(guards(settings, readiness, under_way), settings.max_message)
     server = grpc.aio.server(interceptors=[around], options=options(settings))
-    add_QueryServiceServicer_to_server(QueryService(parts.engine, parts.retrieval), server)  # type: ignore[abstract]
+    caches = parts.caches
+    add_QueryServiceServicer_to_server(
+        QueryService(parts.engine, parts.retriever, caches.repeats),  # type: ignore[abstract]
+        server,
+    )
     add_DocumentServiceServicer_to_server(
         DocumentService(
             parts.documents,
@@ -127,12 +132,13 @@ async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
             max_document=settings.max_document,
             max_uploads=settings.max_uploads,
             max_message=settings.max_message,
+            settle=caches.epochs.settle,
         ),
         server,
     )
+    add_CacheServiceServicer_to_server(CacheService(caches.figures, caches.clearer), server)
     # Not built yet: the generated servicers answer UNIMPLEMENTED.
     add_AgentServiceServicer_to_server(AgentServiceServicer(), server)  # type: ignore[abstract]
-    add_CacheServiceServicer_to_server(CacheServiceServicer(), server)  # type: ignore[abstract]
     add_HealthServiceServicer_to_server(HealthServiceServicer(), server)  # type: ignore[abstract]
     health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)

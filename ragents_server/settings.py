@@ -4,7 +4,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -31,6 +31,7 @@ def _address(value: str) -> str:
 
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Bytes = Annotated[int, Field(ge=0, le=2**40)]
 
 
 class Settings(BaseSettings):
@@ -80,6 +81,29 @@ class Settings(BaseSettings):
     chat_tokens: int = Field(2000, ge=1, le=1_000_000, description="Tokens the chat model may write.")
     chat_timeout: Seconds = Field(
         45, description="Seconds a call of the chat model may take; below `deadline`, so that a hanging model is told."
+    )
+    cache: SecretStr | None = Field(
+        None,
+        description="Redis that replicas share a cache in: redis, rediss or redis+cluster URL; unset: memory alone.",
+    )
+    cache_timeout: float = Field(0.1, ge=0.005, le=0.2, description="Seconds that anything may wait for that Redis.")
+    cache_connections: int = Field(8, ge=1, le=100, description="Connections to that Redis at most.")
+    cache_compression: bool = Field(True, description="Compress what goes to that Redis, where it pays.")
+    cache_embedding: bool = Field(True, description="Keep the vectors of questions.")
+    cache_embedding_ttl: Seconds = Field(86_400, description="Seconds that a question's vector is kept.")
+    cache_embedding_size: Bytes = Field(100 * 10**6, description="Bytes of such vectors in memory at most.")
+    cache_retrieval: bool = Field(True, description="Keep the passages found for questions.")
+    cache_retrieval_ttl: Seconds = Field(3600, description="Seconds that found passages are kept.")
+    cache_retrieval_size: Bytes = Field(400 * 10**6, description="Bytes of found passages in memory at most.")
+    cache_rewrite: bool = Field(True, description="Keep rewritten questions.")
+    cache_rewrite_ttl: Seconds = Field(7200, description="Seconds that a rewritten question is kept.")
+    cache_rewrite_size: Bytes = Field(50 * 10**6, description="Bytes of rewritten questions in memory at most.")
+    cache_answer: bool = Field(True, description="Keep answers.")
+    cache_answer_ttl: Seconds = Field(3600, description="Seconds that an answer is kept.")
+    cache_answer_size: Bytes = Field(450 * 10**6, description="Bytes of answers in memory at most.")
+    rewriting: Literal["none", "contextual", "expand", "decompose", "hyde"] = Field(
+        "contextual",
+        description="How questions that do not say are rewritten; all but the first two need a chat model.",
     )
     top_k: int = Field(5, ge=1, le=100, description="Passages an answer may be written from.")
     reranker: str = Field("", description="A reranker of your own as package.module:Class; empty: none.")

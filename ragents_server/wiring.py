@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from ragents_server.caching import Caches, open_caches
 from ragents_server.connections.launcher import embedded_postgres
 from ragents_server.connections.postgres import open_pool
 from ragents_server.connections.sockets import running_url
@@ -26,7 +27,7 @@ from ragents_server.models.providers import open_chat, open_provider_embeddings
 from ragents_server.rag.batched import BatchedEmbeddings
 from ragents_server.rag.engine import Answerer, Engine
 from ragents_server.rag.prompted import PromptedWriter
-from ragents_server.rag.retrieval import Retrieval
+from ragents_server.rag.retrieval import Retrieval, Retriever
 from ragents_server.rag.writers import WRITERS, ExtractiveWriter, Writer
 from ragents_server.settings import Settings
 
@@ -45,8 +46,9 @@ class Parts:
     documents: Documents
     collections: Collections
     pipeline: Pipeline
-    retrieval: Retrieval
+    retriever: Retriever
     engine: Answerer
+    caches: Caches
 
 
 @asynccontextmanager
@@ -69,20 +71,28 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         stores = tuple(store(pool, embeddings) for embeddings in models)
         cut = Cut(settings.chunk_size, settings.chunk_overlap, min(embeddings.max_tokens for embeddings in models))
         reranker = imported("RAGENTS_RERANKER", settings.reranker)() if settings.reranker else None
+        embedded = settings.database is None
+        caches = await stack.enter_async_context(open_caches(settings, pool, alone=embedded))
         retrieval = Retrieval(
-            Search(pool), models, top_k=settings.top_k, reranker=reranker, relevance=settings.relevance
+            Search(pool),
+            [caches.embeddings(model) for model in models],
+            top_k=settings.top_k,
+            reranker=reranker,
+            relevance=settings.relevance,
         )
-        writer = await stack.enter_async_context(open_writer(settings))
+        retriever = caches.retrieval(retrieval, models)
+        writer = caches.writer(await stack.enter_async_context(open_writer(settings)))
         yield Parts(
             url=url,
-            embedded=settings.database is None,
+            embedded=embedded,
             pool=pool,
             stores=stores,
             documents=stores[0].documents,
             collections=Collections(pool),
             pipeline=Pipeline(sandbox, stores, cut),
-            retrieval=retrieval,
-            engine=Engine(retrieval, writer),
+            retriever=retriever,
+            engine=Engine(retriever, writer),
+            caches=caches,
         )
 
 

@@ -17,16 +17,14 @@ import ragents_client.v1
 from ragents_server.server import SERVICES
 
 ROOT = Path(__file__).parent.parent
+STORED = ROOT / "ragents_server" / "stored" / "v1"
 STUBS = ROOT / "ragents_client" / "v1"
 BUF = Path(sys.executable).with_name("buf")
 POOL = symbol_database.Default().pool
 METHODS = [method for name in SERVICES for method in POOL.FindServiceByName(name).methods]
+SERVED = ("QueryService", "DocumentService", "CacheService")
 UNBUILT = {"SubmitBatch", "GetBatch", "CancelBatch"}  # of QueryService; the other services are unbuilt as a whole
-BUILT = [
-    method
-    for method in METHODS
-    if method.containing_service.name in ("QueryService", "DocumentService") and method.name not in UNBUILT
-]
+BUILT = [method for method in METHODS if method.containing_service.name in SERVED and method.name not in UNBUILT]
 
 
 def described() -> descriptor_pb2.FileDescriptorSet:
@@ -34,11 +32,17 @@ def described() -> descriptor_pb2.FileDescriptorSet:
 
 
 def test_the_stubs_are_those_that_the_contract_generates(tmp_path: Path) -> None:
-    subprocess.run([ROOT / "scripts" / "generate", tmp_path], check=True, capture_output=True, timeout=280)
-    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    kept = {path.name: path.read_bytes() for path in STUBS.iterdir() if path.is_file()}
-    assert made.keys() == kept.keys() - {"py.typed"}
-    assert [name for name in made if made[name] != kept[name]] == []
+    folders = (tmp_path / "contract", tmp_path / "stored")
+    for folder in folders:
+        folder.mkdir()
+    subprocess.run([ROOT / "scripts" / "generate", *folders], check=True, capture_output=True, timeout=280)
+    for folder, stubs in zip(folders, (STUBS, STORED), strict=True):
+        made = {path.name: path.read_bytes() for path in folder.iterdir()}
+        kept = {path.name: path.read_bytes() for path in stubs.iterdir() if path.is_file()}
+        if stubs is STORED:
+            del kept["__init__.py"]
+        assert made.keys() == kept.keys() - {"py.typed"}
+        assert [name for name in made if made[name] != kept[name]] == []
 
 
 @pytest.mark.parametrize("words", [["lint"], ["format", "--diff", "--exit-code"]])

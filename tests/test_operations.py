@@ -143,7 +143,6 @@ async def test_callers_that_leave_leave_nothing_behind() -> None:
 
 async def leave(channel: grpc.aio.Channel, entered: asyncio.Semaphore) -> None:
     """Callers that cancel while they are served: before, during and after retrieval, and within an upload."""
-    question = Question(text="Where does the quokka live?")
     serve = Retrieval.__call__
 
     async def noted(*given: Any) -> Any:
@@ -154,6 +153,7 @@ async def leave(channel: grpc.aio.Channel, entered: asyncio.Semaphore) -> None:
         patched.setattr(Retrieval, "__call__", noted)
         stub = QueryServiceStub(channel)
         for round_ in range(30):
+            question = Question(text=f"Where does quokka {round_} live?")  # none is answered from the cache
             unary = stub.Query(QueryRequest(question=question), timeout=30)
             stream = stub.StreamQuery(StreamQueryRequest(question=question), timeout=30)
             upload = DocumentServiceStub(channel).PutDocuments(timeout=30)

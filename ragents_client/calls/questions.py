@@ -86,6 +86,13 @@ def retrieve(
     return Call(request, lambda response: list(response.passages), timeout)
 
 
+def retrieve_response(
+    question: str | Question, *, timeout: float | None = None, **options: Unpack[Asked]
+) -> Call[RetrieveResponse, RetrieveResponse]:
+    """Finds passages and tells the cache's part."""
+    return Call(RetrieveRequest(question=question_of(question, options)), lambda response: response, timeout)
+
+
 def batch_query(
     questions: Sequence[str | Question], *, timeout: float | None = None, **options: Unpack[Asked]
 ) -> Call[BatchQueryResponse, list[BatchItem]]:

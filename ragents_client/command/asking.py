@@ -7,12 +7,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ragents_client.calls.questions import Asked
+from ragents_client.command.caching import show_use
 from ragents_client.command.citations import place
 from ragents_client.command.connection import Connection, connection
 from ragents_client.command.exits import Exit
 from ragents_client.command.live import Live
 from ragents_client.command.screen import clean, is_terminal, out, patience, print_json, say
-from ragents_client.v1 import Passage
+from ragents_client.v1 import CACHE_MODE_NONE, CACHE_MODE_REFRESH, CACHE_MODE_UNSPECIFIED, CacheMode, Passage
 
 Question = Annotated[str, typer.Argument(help="The question in plain words.", show_default=False)]
 Collections = Annotated[
@@ -22,6 +23,8 @@ TopK = Annotated[int | None, typer.Option(help="How many passages an answer may 
 Where = Annotated[
     list[str] | None, typer.Option(help="Only documents whose field has the value, FIELD=VALUE; repeatable: all hold.")
 ]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Make it anew, and let the cache keep that.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read the cache nor write to it.")]
 
 
 def plain_value(text: str) -> str | float | bool:
@@ -47,7 +50,21 @@ def pairs(given: list[str] | None, option: str) -> dict[str, Any]:
     return found
 
 
-def options_of(collection: list[str] | None, top_k: int | None, where: list[str] | None) -> Asked:
+def cache_mode(fresh: bool, no_cache: bool) -> CacheMode.ValueType:
+    """How the cache is to be used."""
+    if fresh and no_cache:
+        raise typer.BadParameter("give one of --fresh and --no-cache", param_hint="--no-cache")
+    if no_cache:
+        return CACHE_MODE_NONE
+    return CACHE_MODE_REFRESH if fresh else CACHE_MODE_UNSPECIFIED
+
+
+def options_of(
+    collection: list[str] | None,
+    top_k: int | None,
+    where: list[str] | None,
+    mode: CacheMode.ValueType = CACHE_MODE_UNSPECIFIED,
+) -> Asked:
     """What was typed beside the question, as the client takes it."""
     options = Asked()
     if collection:
@@ -56,14 +73,24 @@ def options_of(collection: list[str] | None, top_k: int | None, where: list[str]
         options["top_k"] = top_k
     if where:
         options["conditions"] = pairs(where, "--where")
+    if mode:
+        options["cache_mode"] = mode
     return options
 
 
 def ask(
-    context: typer.Context, question: Question, collection: Collections = None, top_k: TopK = None, where: Where = None
+    context: typer.Context,
+    question: Question,
+    *,
+    collection: Collections = None,
+    top_k: TopK = None,
+    where: Where = None,
+    fresh: Fresh = False,
+    no_cache: NoCache = False,
 ) -> None:
     """Answer a question from your documents, with numbered citations."""
-    settings, options = connection(context), options_of(collection, top_k, where)
+    options = options_of(collection, top_k, where, cache_mode(fresh, no_cache))
+    settings = connection(context)
     refused = ask_for_json(settings, question, options) if settings.json else ask_aloud(settings, question, options)
     raise typer.Exit(Exit.REFUSED if refused else Exit.DONE)
 
@@ -79,20 +106,32 @@ def ask_for_json(settings: Connection, question: str, options: Asked) -> bool:
 def ask_aloud(settings: Connection, question: str, options: Asked) -> bool:
     """Prints the answer as it comes; tells whether it is a refusal."""
     with settings.open() as rag, patience(settings.server) as first, rag.stream_query(question, **options) as events:
-        return Live().follow(events, first).HasField("refusal")
+        answer = Live().follow(events, first)
+    show_use(events.last)
+    return answer.HasField("refusal")
 
 
 def retrieve(
-    context: typer.Context, question: Question, collection: Collections = None, top_k: TopK = None, where: Where = None
+    context: typer.Context,
+    question: Question,
+    *,
+    collection: Collections = None,
+    top_k: TopK = None,
+    where: Where = None,
+    fresh: Fresh = False,
+    no_cache: NoCache = False,
 ) -> None:
     """Show the passages that an answer would be written from, with the scores of both legs."""
+    options = options_of(collection, top_k, where, cache_mode(fresh, no_cache))
     settings = connection(context)
     with settings.open() as rag, patience(settings.server):
-        passages = rag.retrieve(question, **options_of(collection, top_k, where))
+        response = rag.retrieve_response(question, **options)
+    passages = list(response.passages)
     if settings.json:
-        print_json({"passages": passages})
+        print_json({"passages": passages, "cache": response.cache})
     elif is_terminal():
         out().print(passage_table(passages))
+        show_use(response)
     else:
         for passage in passages:
             say("\t".join([*scores(passage), place(passage), shortened(passage.text)]))

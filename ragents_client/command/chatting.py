@@ -10,6 +10,7 @@ import typer
 from ragents_client.calls.questions import Asked
 from ragents_client.client import Client
 from ragents_client.command.asking import Collections, options_of
+from ragents_client.command.caching import show_use
 from ragents_client.command.connection import Connection, connection
 from ragents_client.command.exits import Exit
 from ragents_client.command.live import Live, called
@@ -147,6 +148,7 @@ def exchange(settings: Connection, talk: Partner, words: str) -> None:
     try:
         with patience(settings.server) as first, talk.say(words) as events:
             live.follow(events, first)
+            show_use(events.last)
     except KeyboardInterrupt:
         if not sys.stdin.isatty():
             raise

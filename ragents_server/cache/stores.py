@@ -12,7 +12,7 @@ class CacheUnavailable(Exception):
 
 
 class Key(NamedTuple):
-    """What an entry is of; `digest` (32 bytes) is over everything that its value depends on."""
+    """What an entry is of; `digest` (16 bytes) is over everything that its value depends on."""
 
     tenant: str
     layer: str

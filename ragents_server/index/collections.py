@@ -1,6 +1,6 @@
 """Collections: named sets of documents of one tenant, each with the one model that its vectors are made by."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ragents_client.v1.document_pb2 import Collection
@@ -51,15 +51,11 @@ class Collections:
             home = await find_home(connection, tenant, name)
             if home is None:
                 return None
+            await connection.execute(sql["remember_removals"], home.id)
             await connection.execute(sql["delete_counts"], home.id)
             await connection.execute(sql["delete_changes"], home.id)
             documents: int = await connection.fetchval(sql["delete"], home.id)
             return documents
-
-    async def epochs(self, tenant: str, names: Iterable[str]) -> dict[str, int]:
-        """A number per collection that rises with every change of its documents and is never used twice."""
-        rows = await self._pool.fetch(statements("collections")["epochs"], tenant, list(names))
-        return {row["name"]: row["epoch"] for row in rows}
 
 
 async def find_home(connection: Connection, tenant: str, name: str) -> Home | None:

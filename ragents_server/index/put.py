@@ -170,6 +170,7 @@ async def hold(connection: Connection, tenant: str, collection: str, document: s
 async def forget_passages(connection: Connection, document: UUID) -> tuple[int, int]:
     """Delete the passages of a document; how many they were, and their summed length."""
     sql = statements("documents")
+    await connection.execute(sql["remember_removal"], document)
     await connection.execute(sql["forget_terms"], document)
     row = await connection.fetchrow(sql["measure"], document)
     await connection.execute(sql["delete_passages"], document)

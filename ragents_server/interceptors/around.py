@@ -50,6 +50,13 @@ def _tolerant(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], 
     return read
 
 
+def _encoded(serializer: Callable[[Any], bytes] | None) -> Callable[[Any], bytes] | None:
+    """A reply that is bytes already goes as it is."""
+    if serializer is None:
+        return None
+    return lambda reply: reply if isinstance(reply, bytes) else serializer(reply)
+
+
 def _checked(request: Any) -> Any:
     if isinstance(request, _Malformed):
         raise InvalidRequest("the request's bytes are not a message of its type")
@@ -84,7 +91,7 @@ class Around(grpc.aio.ServerInterceptor):
         method = str(handler_call_details.method)
         if handler is None or method.startswith(HEALTH):
             return handler
-        read, write = _tolerant(handler.request_deserializer), handler.response_serializer
+        read, write = _tolerant(handler.request_deserializer), _encoded(handler.response_serializer)
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), read, write)
         if handler.unary_stream is not None:
@@ -117,7 +124,8 @@ class Around(grpc.aio.ServerInterceptor):
         return serve
 
     def _fitting(self, reply: Any) -> Any:
-        if (size := reply.ByteSize()) > self._max_reply:
+        size = len(reply) if isinstance(reply, bytes) else reply.ByteSize()
+        if size > self._max_reply:
             most = f"{self._max_reply:,}"
             raise MessageTooLarge(f"the answer has {size:,} bytes, more than {most}; ask for less in one call")
         return reply

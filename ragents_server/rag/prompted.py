@@ -35,6 +35,11 @@ class PromptedWriter:
     def __init__(self, chat: ChatModel) -> None:
         self._chat = chat
 
+    @property
+    def model(self) -> str:
+        """The chat model's name."""
+        return self._chat.model
+
     async def __call__(self, question: Question, found: Found) -> AsyncGenerator[Event, None]:
         """A delta whenever text may leave, then the answer; without passages the model is not asked."""
         if not found.passages:

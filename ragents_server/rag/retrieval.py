@@ -21,8 +21,9 @@ DEPTH = 50  # the best of each leg that fusion looks at
 class Found:
     """What was found for a question, best first.
 
-    `question` is the text that was searched for and `vector` is its. Of each passage: its sentences as half-open spans of characters, and one
-    unit vector a sentence, None while they are still being made. `idf` is of the question's terms.
+    `question` is the text that was searched for and `vector` is its. Of each passage: its sentences as half-open spans
+    of characters, and one unit vector a sentence, None while they are still being made. `idf` is of the question's
+    terms.
     """
 
     question: str

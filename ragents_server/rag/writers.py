@@ -1,7 +1,7 @@
 """The role `writer`: a question and the passages found for it in, events out, the last one the answer."""
 
 from collections.abc import AsyncGenerator
-from typing import Protocol
+from typing import Final, Protocol
 
 from ragents_client.v1.answer_pb2 import (
     REFUSAL_REASON_NO_PASSAGES,
@@ -30,6 +30,11 @@ WRITERS = {
 class Writer(Protocol):
     """Writes an answer from passages; its last event is the Answer, which cites nothing but these passages."""
 
+    @property
+    def model(self) -> str:
+        """Who writes, as an answer's usage names it."""
+        ...
+
     def __call__(self, question: Question, found: Found) -> AsyncGenerator[Event, None]:
         """The events of the writing."""
         ...
@@ -52,7 +57,7 @@ def nothing_found(question: Question, model: str) -> Event:
 class ExtractiveWriter:
     """Answers in the documents' own sentences, each cited; refuses when none of them says what was asked."""
 
-    model = "extractive"
+    model: Final = "extractive"
 
     async def __call__(self, question: Question, found: Found) -> AsyncGenerator[Event, None]:
         """One delta a sentence, then the answer."""

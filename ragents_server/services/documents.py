@@ -1,11 +1,8 @@
 """DocumentService: gRPC in, gRPC out."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from weakref import WeakValueDictionary
 
-from ragents_client.v1.document_pb2 import Progress
 from ragents_client.v1.document_service_pb2 import (
     DeleteCollectionRequest,
     DeleteCollectionResponse,
@@ -23,17 +20,15 @@ from ragents_client.v1.document_service_pb2 import (
     PutDocumentsResponse,
 )
 from ragents_client.v1.document_service_pb2_grpc import DocumentServiceServicer
-from ragents_server.caller import Caller, current_caller
+from ragents_server.caller import current_caller
 from ragents_server.errors import InvalidRequest, NotFound
-from ragents_server.incidents import known
 from ragents_server.index.collections import Collections
 from ragents_server.index.documents import Documents
 from ragents_server.ingest.pipeline import Pipeline
-from ragents_server.services.checks import check_id, check_metadata, check_page_size, check_prefix, granted
+from ragents_server.services.checks import check_id, check_page_size, check_prefix, granted
 from ragents_server.services.context import Context
-from ragents_server.services.uploads import Assembled, assemble
-
-UNSENT = 64  # responses that wait for a slow reader, at most
+from ragents_server.services.putting import Putting
+from ragents_server.services.uploads import assemble
 
 
 class DocumentService(DocumentServiceServicer):
@@ -48,6 +43,7 @@ class DocumentService(DocumentServiceServicer):
         max_document: int,
         max_uploads: int,
         max_message: int,
+        settle: Callable[[], Awaitable[None]],
     ) -> None:
         self._documents = documents
         self._collections = collections
@@ -55,73 +51,16 @@ class DocumentService(DocumentServiceServicer):
         self._max_document = max_document
         self._max_uploads = max_uploads
         self._max_message = max_message
+        self._settle = settle  # returns when no replica takes the state before it for the present one
 
     async def PutDocuments(
         self, request_iterator: AsyncIterator[PutDocumentsRequest], context: Context
     ) -> AsyncIterator[PutDocumentsResponse]:
-        """Reads on while documents are worked on; the results come as they are committed."""
-        responses: asyncio.Queue[PutDocumentsResponse | None] = asyncio.Queue(UNSENT)
-        work = asyncio.create_task(self._put_all(request_iterator, current_caller(), responses))
-        try:
-            while (response := await responses.get()) is not None:
+        """Progress and one result of each document."""
+        putting = Putting(self._pipeline, self._settle, current_caller(), max_uploads=self._max_uploads)
+        async with aclosing(putting.responses(assemble(request_iterator, self._max_document))) as responses:
+            async for response in responses:
                 yield response
-            await work
-        finally:
-            work.cancel()
-            await asyncio.wait([work])
-
-    async def _put_all(
-        self,
-        requests: AsyncIterator[PutDocumentsRequest],
-        caller: Caller,
-        responses: asyncio.Queue[PutDocumentsResponse | None],
-    ) -> None:
-        slots = asyncio.Semaphore(self._max_uploads)
-        turns = WeakValueDictionary[tuple[str, str], asyncio.Lock]()  # of documents with one name the last one stays
-        broken: Exception | None = None
-        async with asyncio.TaskGroup() as group:
-            try:
-                async with aclosing(assemble(requests, self._max_document)) as documents:
-                    index = 0
-                    async for document in documents:
-                        await slots.acquire()
-                        turn = turns.setdefault((document.upload.collection, document.upload.name), asyncio.Lock())
-                        put = group.create_task(self._put(index, document, caller, responses, turn))
-                        put.add_done_callback(lambda _: slots.release())
-                        index += 1
-            except Exception as error:  # noqa: BLE001 - raised again below, when what came in whole has its result
-                broken = error
-        await responses.put(None)  # not when cancelled: then nobody reads any more
-        if broken is not None:
-            raise broken
-
-    async def _put(
-        self,
-        index: int,
-        document: Assembled,
-        caller: Caller,
-        responses: asyncio.Queue[PutDocumentsResponse | None],
-        turn: asyncio.Lock,
-    ) -> None:
-        """One document; whatever goes wrong with it is told as its Failure and stops no other."""
-        name = document.upload.name
-        try:
-            upload = document.upload
-            upload.collection = granted(upload.collection, caller)
-            check_metadata(upload.metadata)
-            if document.refusal is not None:
-                raise document.refusal
-            put_in = self._pipeline.put(caller.tenant, upload, document.content)
-            async with turn, aclosing(put_in) as events:
-                async for event in events:
-                    if isinstance(event, Progress):
-                        await responses.put(PutDocumentsResponse(index=index, name=name, progress=event))
-                    else:
-                        put, outcome = event.document, event.outcome
-                        await responses.put(PutDocumentsResponse(index=index, name=name, document=put, outcome=outcome))
-        except Exception as error:  # noqa: BLE001 - becomes this document's Failure, a bug as an incident id
-            failure = known(error, "PutDocuments").failure()
-            await responses.put(PutDocumentsResponse(index=index, name=name, failure=failure))
 
     async def ListDocuments(self, request: ListDocumentsRequest, context: Context) -> ListDocumentsResponse:
         """A page of a collection's documents, by name."""
@@ -150,6 +89,7 @@ class DocumentService(DocumentServiceServicer):
         found = await self.GetDocument(GetDocumentRequest(document_id=request.document_id), context)
         if not await self._documents.delete(current_caller().tenant, found.document.id):
             raise NotFound("no such document")
+        await self._settle()
         return DeleteDocumentResponse()
 
     async def ListCollections(self, request: ListCollectionsRequest, context: Context) -> ListCollectionsResponse:
@@ -179,4 +119,5 @@ class DocumentService(DocumentServiceServicer):
         deleted = await self._collections.delete(caller.tenant, granted(request.collection, caller))
         if deleted is None:
             raise NotFound("no such collection")
+        await self._settle()
         return DeleteCollectionResponse(documents=deleted)

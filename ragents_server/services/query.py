@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from ragents_client.v1.answer_pb2 import Answer, Question
+from ragents_client.v1.answer_pb2 import CACHE_MODE_UNSPECIFIED, CACHE_MODE_USE, Question
 from ragents_client.v1.batch_pb2 import BatchItem
-from ragents_client.v1.cache_pb2 import CACHE_OUTCOME_MISS, CacheUse
 from ragents_client.v1.query_service_pb2 import (
     BatchQueryRequest,
     BatchQueryResponse,
@@ -20,43 +19,62 @@ from ragents_client.v1.query_service_pb2 import (
 from ragents_client.v1.query_service_pb2_grpc import QueryServiceServicer
 from ragents_server.caller import Caller, current_caller
 from ragents_server.errors import InvalidRequest
+from ragents_server.facts import telling
 from ragents_server.incidents import known
+from ragents_server.rag.cached.repeats import Repeats
 from ragents_server.rag.engine import Answerer, last_answer
 from ragents_server.rag.retrieval import Retriever
 from ragents_server.services.checks import check_question
 from ragents_server.services.context import Context
 
 MAX_BATCH = 100
+USING = {CACHE_MODE_UNSPECIFIED, CACHE_MODE_USE}
 BATCH_CONCURRENCY = 8  # questions of one batch that are answered at once
 
 
 class QueryService(QueryServiceServicer):
-    """Answers questions from the caller's documents."""
+    """Answers questions from the caller's documents; `repeats` None: no response is kept."""
 
-    def __init__(self, answerer: Answerer, retrieval: Retriever) -> None:
+    def __init__(self, answerer: Answerer, retriever: Retriever, repeats: Repeats | None) -> None:
         self._answerer = answerer
-        self._retrieval = retrieval
+        self._retriever = retriever
+        self._repeats = repeats
 
-    async def Query(self, request: QueryRequest, context: Context) -> QueryResponse:
-        """The last event of the stream."""
-        answer = await self._answer(request.question, current_caller())
-        return QueryResponse(answer=answer, cache=CacheUse(outcome=CACHE_OUTCOME_MISS))
+    async def Query(  # type: ignore[override]
+        self, request: QueryRequest, context: Context
+    ) -> QueryResponse | bytes:
+        """The last event of the stream; for an exact repeat, the same bytes again."""
+        caller = current_caller()
+        place = None
+        if self._repeats is not None and request.question.cache_mode in USING:
+            place = self._repeats.place(request.SerializeToString(), caller)
+            if (found := await place.find()) is not None:
+                response, use = found
+                return response + QueryResponse(cache=use).SerializeToString()  # on the wire, parts of a message add up
+        question = check_question(request.question, caller)
+        with telling(question.cache_mode) as facts:
+            answer = await last_answer(self._answerer(question, caller))
+        if place is not None:
+            place.keep(QueryResponse(answer=answer).SerializeToString(), tuple(question.collections), answer, facts)
+        return QueryResponse(answer=answer, cache=facts.answer)
 
     async def StreamQuery(self, request: StreamQueryRequest, context: Context) -> AsyncIterator[StreamQueryResponse]:
         """All events."""
         caller = current_caller()
-        async with aclosing(self._answerer(check_question(request.question, caller), caller)) as events:
-            async for event in events:
-                response = StreamQueryResponse(event=event)
-                if event.HasField("answer"):
-                    response.cache.outcome = CACHE_OUTCOME_MISS
-                yield response
+        question = check_question(request.question, caller)
+        with telling(question.cache_mode) as facts:
+            async with aclosing(self._answerer(question, caller)) as events:
+                async for event in events:
+                    cache = facts.answer if event.HasField("answer") else None
+                    yield StreamQueryResponse(event=event, cache=cache)
 
     async def Retrieve(self, request: RetrieveRequest, context: Context) -> RetrieveResponse:
         """Passages without an answer."""
         caller = current_caller()
-        found = await self._retrieval(check_question(request.question, caller), caller)
-        return RetrieveResponse(passages=found.passages, cache=CacheUse(outcome=CACHE_OUTCOME_MISS))
+        question = check_question(request.question, caller)
+        with telling(question.cache_mode) as facts:
+            found = await self._retriever(question, caller)
+        return RetrieveResponse(passages=found.passages, cache=facts.passages)
 
     async def BatchQuery(self, request: BatchQueryRequest, context: Context) -> BatchQueryResponse:
         """An answer or a failure for each; one bad question never stops the others."""
@@ -75,10 +93,8 @@ class QueryService(QueryServiceServicer):
     async def _item(self, index: int, question: Question, caller: Caller, slots: asyncio.Semaphore) -> BatchItem:
         async with slots:
             try:
-                answer = await self._answer(question, caller)
+                with telling(question.cache_mode) as facts:
+                    answer = await last_answer(self._answerer(check_question(question, caller), caller))
             except Exception as error:  # noqa: BLE001 - becomes this item's Failure, a bug as an incident id
                 return BatchItem(index=index, failure=known(error, "BatchQuery").failure())
-        return BatchItem(index=index, answer=answer, cache=CacheUse(outcome=CACHE_OUTCOME_MISS))
-
-    async def _answer(self, question: Question, caller: Caller) -> Answer:
-        return await last_answer(self._answerer(check_question(question, caller), caller))
+        return BatchItem(index=index, answer=answer, cache=facts.answer)

@@ -16,6 +16,7 @@ from ragents_server.connections.postgres import open_pool
 from ragents_server.index.chunk import Chunk
 from ragents_server.index.collections import Collections
 from ragents_server.index.documents import Documents
+from ragents_server.index.epochs import open_epochs
 from ragents_server.index.put import Stored
 from ragents_server.index.search import Found, Query, Scope, Search
 from ragents_server.index.terms import terms
@@ -55,6 +56,15 @@ class Index:
         stored = await self.put(name, *texts, tenant=tenant, collection=collection, **metadata)
         assert await self.embed(stored, texts)
         return stored
+
+    async def epoch(self, collection: str = "notes") -> bytes:
+        """The collection's state as a replica sees it that has just begun."""
+
+        async def learn(_: object) -> None:
+            raise AssertionError("nothing was cleared")
+
+        async with open_epochs(self.pool, learn, alone=True) as epochs:
+            return await epochs.current("ada", [collection])
 
     async def ask(self, text: str, *collections: str, tenant: str = "ada", conditions: Sequence[Any] = ()) -> Found:
         """Search with words and vector."""

@@ -18,8 +18,8 @@ from ragents_server.index.put import document_id
 from tests.index.places import DIMENSION, MODEL, Index, assert_statistics_are_exact, chunks, document
 
 
-async def epoch(index: Index, collection: str = "notes") -> int:
-    return (await index.collections.epochs("ada", [collection]))[collection]
+async def epoch(index: Index, collection: str = "notes") -> bytes:
+    return await index.epoch(collection)
 
 
 async def test_a_put_document_is_read_back_as_it_was_put(index: Index) -> None:

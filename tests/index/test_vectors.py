@@ -40,10 +40,10 @@ async def test_a_document_is_ready_with_its_last_vector(index: Index) -> None:
 
 async def test_vectors_change_the_epoch_once(index: Index) -> None:
     stored = await index.put("a", "cats purr")
-    epochs = [await index.collections.epochs("ada", ["notes"])]
+    epochs = [await index.epoch()]
     for _ in range(2):
         assert await index.embed(stored, ["cats purr"])
-        epochs.append(await index.collections.epochs("ada", ["notes"]))
+        epochs.append(await index.epoch())
     assert epochs[0] != epochs[1] == epochs[2]
 
 

@@ -10,6 +10,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from ragents_client.v1 import (
+    CACHE_MODE_NONE,
     AgentServiceStub,
     DocumentServiceStub,
     GetDocumentRequest,
@@ -25,7 +26,7 @@ from ragents_server.rag import retrieval
 from ragents_server.server import SERVICES
 from tests.servers import bearer, keys_file
 
-ASK = QueryRequest(question=Question(text="What is it?"))
+ASK = QueryRequest(question=Question(text="What is it?", cache_mode=CACHE_MODE_NONE))  # served, each time
 
 
 @pytest.fixture(scope="module")

@@ -35,8 +35,9 @@ DELETE FROM term_counts WHERE collection = $1
 -- name: delete_changes
 DELETE FROM term_changes WHERE collection = $1
 
+-- name: remember_removals
+INSERT INTO document_removals (tenant, document, version)
+SELECT c.tenant, d.id, d.version FROM documents d JOIN collections c ON c.id = d.collection WHERE c.id = $1
+
 -- name: delete
 DELETE FROM collections WHERE id = $1 RETURNING documents
-
--- name: epochs
-SELECT name, epoch FROM collections WHERE tenant = $1 AND name = ANY($2::text[])

@@ -12,6 +12,10 @@ ON CONFLICT (id) DO UPDATE SET
     version = excluded.version, media_type = excluded.media_type, size = excluded.size, metadata = excluded.metadata,
     passages = excluded.passages, embedded = excluded.embedded, leased_until = excluded.leased_until, update_time = now()
 
+-- name: remember_removal
+INSERT INTO document_removals (tenant, document, version)
+SELECT c.tenant, d.id, d.version FROM documents d JOIN collections c ON c.id = d.collection WHERE d.id = $1
+
 -- name: forget_terms
 INSERT INTO term_changes (collection, key, passages)
 SELECT collection, key, -count(*) FROM passage_terms, unnest(keys) AS key

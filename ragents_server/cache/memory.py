@@ -1,0 +1,110 @@
+"""The store in this process: a bounded map a layer. Embedded it is the cache; elsewhere it stands before Redis."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ragents_server.cache.lru import Lru
+from ragents_server.cache.stores import Key, Origin, Scope, Size
+
+OVERHEAD = 600  # bytes of an entry beside its own: key, map and index, as measured
+OVERHEAD_OF_DOCUMENT = 150
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    entry: bytes
+    origin: Origin
+
+
+class Memory:
+    """At most `sizes[layer]` bytes a layer; plays `Store`, and answers without waiting."""
+
+    def __init__(
+        self,
+        sizes: Mapping[str, int],
+        *,
+        evicted: Callable[[Key], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        def made_room(key: Key, held: _Held) -> None:
+            self._unlist(key, held.origin)
+            evicted(key)
+
+        self._layers = {layer: Lru[Key, _Held](size, evicted=made_room, clock=clock) for layer, size in sizes.items()}
+        self._of_document: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
+
+    def look(self, key: Key) -> bytes | None:
+        """The entry's bytes, at once."""
+        held = self._layers[key.layer].get(key)
+        return None if held is None else held.entry
+
+    def keep(self, key: Key, entry: bytes, seconds: float, origin: Origin) -> None:
+        """Keeps the entry, at once."""
+        self.forget(key)
+        size = len(entry) + OVERHEAD + OVERHEAD_OF_DOCUMENT * len(origin.documents)
+        layer = self._layers[key.layer]
+        if size > layer.size:
+            return
+        for document in origin.documents:
+            self._of_document[key.tenant, document].add(key)
+        layer.put(key, _Held(entry, origin), size, seconds)
+
+    def forget(self, key: Key) -> bool:
+        """Forgets the entry, at once; whether there was one."""
+        held = self._layers[key.layer].pop(key)
+        if held is not None:
+            self._unlist(key, held.origin)
+        return held is not None
+
+    async def get(self, key: Key) -> bytes | None:
+        """The entry's bytes."""
+        return self.look(key)
+
+    async def put(self, key: Key, entry: bytes, seconds: float, origin: Origin) -> None:
+        """Keeps the entry for so many seconds at most."""
+        self.keep(key, entry, seconds, origin)
+
+    async def delete(self, key: Key) -> None:
+        """Forgets the entry."""
+        self.forget(key)
+
+    async def drop(self, scope: Scope) -> int:
+        """Forgets what the scope names; the number of entries."""
+        found = [
+            key
+            for layer in scope.layers
+            for key, held in self._layers[layer].items()
+            if _matches(scope, key, held.origin)
+        ]
+        return sum(self.forget(key) for key in found)
+
+    async def drop_documents(self, documents: Sequence[tuple[str, str]]) -> int:
+        """Forgets what was made from these documents, each a tenant and an id; the number of entries."""
+        found = {key for document in documents for key in self._of_document.get(document, ())}
+        return sum(self.forget(key) for key in found)
+
+    async def sizes(self, tenant: str | None) -> Mapping[str, Size]:
+        """What is stored of a tenant, or of all of them, by layer."""
+        found = {}
+        for layer, entries in self._layers.items():
+            lengths = [len(held.entry) for key, held in entries.items() if tenant in {None, key.tenant}]
+            found[layer] = Size(len(lengths), sum(lengths))
+        return found
+
+    def _unlist(self, key: Key, origin: Origin) -> None:
+        for document in origin.documents:
+            keys = self._of_document[key.tenant, document]
+            keys.discard(key)
+            if not keys:
+                del self._of_document[key.tenant, document]
+
+
+def _matches(scope: Scope, key: Key, origin: Origin) -> bool:
+    return (
+        scope.tenant in {None, key.tenant}
+        and (not scope.collection or scope.collection in origin.collections)
+        and (not scope.document or scope.document in origin.documents)
+        and (not scope.digest or scope.digest == key.digest)
+    )
