@@ -1,7 +1,8 @@
-"""The one real interceptor: it opens every guard around every RPC, and closes them in order."""
+"""The one real interceptor: it runs every RPC inside the guards."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -25,11 +26,15 @@ class Call:
 
     method: str  # /ragents.v1.QueryService/Query
     context: Context
-    metadata: dict[str, str] = field(default_factory=dict)
+    request: Any  # an iterator where the caller streams
+    metadata: dict[str, str]
     trailers: dict[str, str] = field(default_factory=dict)  # sent with the status, whatever it is
+    scope: asyncio.Timeout | None = None  # what ends the call at its deadline
+    draining: bool = False  # the server ends it, not the deadline
 
 
-Guard = Callable[[Call], AbstractAsyncContextManager[None]]
+Serve = Callable[[Call], Awaitable[Any]]
+Guard = Callable[[Serve], Serve]
 
 
 class _Malformed:
@@ -71,8 +76,9 @@ async def _checked_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
 class Around(grpc.aio.ServerInterceptor):
     """Runs each RPC inside the guards, outermost first.
 
-    Streaming handlers become coroutines that write: a generator around a generator would be left to
-    the garbage collector when a caller leaves, and the guards would close late and out of order.
+    A guard is a coroutine around a coroutine, and streaming handlers become coroutines that write: a generator around
+    a generator would be left to the garbage collector when a caller leaves, and the guards would close late and out of
+    order.
     """
 
     def __init__(self, guards: Sequence[Guard], max_reply: int) -> None:
@@ -102,26 +108,32 @@ class Around(grpc.aio.ServerInterceptor):
         raise NotImplementedError(f"{method}: client streaming has no use in the contract")
 
     def _unary(self, method: str, inner: Callable[..., Any]) -> Callable[[Any, Context], Awaitable[Any]]:
-        async def serve(request: Any, context: Context) -> Any:
-            async with AsyncExitStack() as stack:
-                await self._open(stack, method, context)
-                return self._fitting(await inner(_checked(request), context))
-            raise AssertionError("a guard swallowed an exception")
+        async def reply(call: Call) -> Any:
+            return self._fitting(await inner(_checked(call.request), call.context))
 
-        return serve
+        return self._guarded(method, reply)
 
     def _stream(
         self, method: str, inner: Callable[..., Any], *, streams: bool = False
-    ) -> Callable[[Any, Context], Awaitable[None]]:
-        async def serve(request: Any, context: Context) -> None:
-            async with AsyncExitStack() as stack:
-                await self._open(stack, method, context)
-                asked = _checked_stream(request) if streams else _checked(request)
-                async with aclosing(inner(asked, context)) as replies:
-                    async for reply in replies:
-                        await context.write(self._fitting(reply))
+    ) -> Callable[[Any, Context], Awaitable[Any]]:
+        async def reply(call: Call) -> None:
+            asked = _checked_stream(call.request) if streams else _checked(call.request)
+            async with aclosing(inner(asked, call.context)) as replies:
+                async for one in replies:
+                    await call.context.write(self._fitting(one))
 
-        return serve
+        return self._guarded(method, reply)
+
+    def _guarded(self, method: str, serve: Serve) -> Callable[[Any, Context], Awaitable[Any]]:
+        for guard in reversed(self._guards):
+            serve = guard(serve)
+
+        async def served(request: Any, context: Context) -> Any:
+            given = context.invocation_metadata() or ()
+            metadata = {key: value for key, value in given if isinstance(value, str)}
+            return await serve(Call(method, context, request, metadata))
+
+        return served
 
     def _fitting(self, reply: Any) -> Any:
         size = len(reply) if isinstance(reply, bytes) else reply.ByteSize()
@@ -129,9 +141,3 @@ class Around(grpc.aio.ServerInterceptor):
             most = f"{self._max_reply:,}"
             raise MessageTooLarge(f"the answer has {size:,} bytes, more than {most}; ask for less in one call")
         return reply
-
-    async def _open(self, stack: AsyncExitStack, method: str, context: Context) -> None:
-        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        call = Call(method, context, metadata)
-        for guard in self._guards:
-            await stack.enter_async_context(guard(call))

@@ -2,11 +2,10 @@
 
 import re
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
-from google.protobuf.any_pb2 import Any
+from google.protobuf import any_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
@@ -14,7 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 from ragents_client.v1.error_reason_pb2 import ErrorReason
 from ragents_server.errors import InvalidRequest, RagentsError, RateLimited, Unimplemented
 from ragents_server.incidents import known
-from ragents_server.interceptors.around import Call
+from ragents_server.interceptors.around import Call, Serve
 
 DOMAIN = "ragents.v1"
 DETAILS = "grpc-status-details-bin"
@@ -22,27 +21,31 @@ PLAIN = re.compile(r"[\x21-\x7e]{1,128}")  # what may be sent back as an id
 TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-@asynccontextmanager
-async def errors(call: Call) -> AsyncIterator[None]:
+def errors(serve: Serve) -> Serve:
     """Names the call, and turns an exception into a status; only a bug's is INTERNAL."""
-    _name(call)
-    call.context.set_trailing_metadata(tuple(call.trailers.items()))
-    try:
-        yield
-    except grpc.aio.AbortError:
-        raise
-    except NotImplementedError:
-        await _abort(call, Unimplemented(f"this release does not serve {call.method.rpartition('/')[2]}"))
-    except Exception as error:  # noqa: BLE001 - the last resort of a call: nothing of it may reach the caller
-        await _abort(call, known(error, call.method))
+
+    async def guarded(call: Call) -> Any:
+        _name(call)
+        call.context.set_trailing_metadata(tuple(call.trailers.items()))
+        try:
+            return await serve(call)
+        except grpc.aio.AbortError:
+            raise
+        except NotImplementedError:
+            await _abort(call, Unimplemented(f"this release does not serve {call.method.rpartition('/')[2]}"))
+        except Exception as error:  # noqa: BLE001 - the last resort of a call: nothing of it may reach the caller
+            await _abort(call, known(error, call.method))
+
+    return guarded
 
 
 def _name(call: Call) -> None:
     """The caller's own request and trace id where they are well formed, fresh ones otherwise."""
-    request_id = call.metadata.get("x-request-id", "")
-    traceparent = TRACEPARENT.fullmatch(call.metadata.get("traceparent", ""))
-    call.trailers["x-request-id"] = request_id if PLAIN.fullmatch(request_id) else secrets.token_hex(16)
-    call.trailers["x-ragents-trace-id"] = traceparent[1] if traceparent else secrets.token_hex(16)
+    request_id = call.metadata.get("x-request-id")
+    traceparent = call.metadata.get("traceparent")
+    given = TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    call.trailers["x-request-id"] = request_id if request_id and PLAIN.fullmatch(request_id) else secrets.token_hex(16)
+    call.trailers["x-ragents-trace-id"] = given[1] if given else secrets.token_hex(16)
 
 
 async def _abort(call: Call, error: RagentsError) -> None:
@@ -76,7 +79,7 @@ def to_status(error: RagentsError) -> status_pb2.Status:
     return status_pb2.Status(code=error.code.value[0], message=error.message, details=packed)
 
 
-def _pack(message: Message) -> Any:
-    packed = Any()
+def _pack(message: Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
     packed.Pack(message)
     return packed

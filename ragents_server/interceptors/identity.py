@@ -1,13 +1,12 @@
 """The identity guard: who calls, and whether the RPC is allowed to them."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 from ragents_server.caller import LOCAL, Caller, acting_for
 from ragents_server.errors import InvalidRequest, PermissionDenied, Unauthenticated
 from ragents_server.identity.keys import Keys
-from ragents_server.interceptors.around import Call, Guard
+from ragents_server.interceptors.around import Call, Guard, Serve
 
 BEARER = "bearer "
 # The scope each RPC needs. One without a rule is denied; a test walks the descriptors.
@@ -29,18 +28,17 @@ RULES: dict[str, str] = {
 def identity(keys: Keys | None) -> Guard:
     """Finds the caller by its bearer token; without keys everybody is the one local caller."""
 
-    @asynccontextmanager
-    async def identified(call: Call) -> AsyncIterator[None]:
-        caller = _on_behalf(call, _authenticate(call, keys) if keys else LOCAL)
-        rpc = call.method.rpartition("/")[2]
-        scope = RULES.get(rpc)
-        if scope is None or scope not in caller.scopes:
-            raise PermissionDenied(f"{rpc} needs the scope {scope or 'of a later release'}")
-        with acting_for(caller):
-            yield
+    def guard(serve: Serve) -> Serve:
+        async def identified(call: Call) -> Any:
+            caller = _on_behalf(call, _authenticate(call, keys) if keys else LOCAL)
+            rpc = call.method.rpartition("/")[2]
+            scope = RULES.get(rpc)
+            if scope is None or scope not in caller.scopes:
+                raise PermissionDenied(f"{rpc} needs the scope {scope or 'of a later release'}")
+            with acting_for(caller):
+                return await serve(call)
 
-    def guard(call: Call) -> AbstractAsyncContextManager[None]:
-        return identified(call)
+        return identified
 
     return guard
 

@@ -1,10 +1,9 @@
 """The readiness guard: until the database has answered once, calls are UNAVAILABLE rather than wrong."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
 from ragents_server.errors import StateUnavailable
-from ragents_server.interceptors.around import Call
+from ragents_server.interceptors.around import Call, Serve
 
 
 class Readiness:
@@ -14,9 +13,12 @@ class Readiness:
         self.started = False
         self.draining = False  # then it is NOT_SERVING for good
 
-    @asynccontextmanager
-    async def __call__(self, _call: Call) -> AsyncIterator[None]:
+    def __call__(self, serve: Serve) -> Serve:
         """Refuses calls until the server has started."""
-        if not self.started:
-            raise StateUnavailable("the server is starting: its database does not answer yet")
-        yield
+
+        async def guarded(call: Call) -> Any:
+            if not self.started:
+                raise StateUnavailable("the server is starting: its database does not answer yet")
+            return await serve(call)
+
+        return guarded
