@@ -7,13 +7,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from ragents_client.v1.answer_pb2 import REWRITING_CONTEXTUAL, REWRITING_NONE
 from ragents_server.cache.clearings import Clearings
 from ragents_server.cache.figures import Figures
 from ragents_server.cache.layer import Layer, Stores
+from ragents_server.cache.leases import Leases as RedisLeases
 from ragents_server.cache.memory import Memory
+from ragents_server.cache.redis import RedisStore
 from ragents_server.cache.single_flight import Leases
 from ragents_server.cache.statistics import Statistics
 from ragents_server.cache.stores import LAYERS, Key
+from ragents_server.connections.redis import open_redis
 from ragents_server.index.clearings import ClearingLog, Removals
 from ragents_server.index.epochs import Epochs, open_epochs
 from ragents_server.index.statements import Pool
@@ -23,12 +27,16 @@ from ragents_server.rag.cached.embeddings import CachedEmbeddings
 from ragents_server.rag.cached.housekeeping import Housekeeping
 from ragents_server.rag.cached.repeats import Repeats
 from ragents_server.rag.cached.retrieval import CachedRetrieval
+from ragents_server.rag.cached.rewriting import CachedStrategy
 from ragents_server.rag.cached.writer import CachedWriter
-from ragents_server.rag.prompts import VERSION
+from ragents_server.rag.prompts import VERSION as WRITING_PROMPTS
 from ragents_server.rag.retrieval import Retriever
+from ragents_server.rag.rewriting import Kind, Strategy
+from ragents_server.rag.strategies import VERSION as REWRITING_PROMPTS
 from ragents_server.rag.writers import Writer
 from ragents_server.settings import Settings
 
+CHAT = ("chat_model", "chat_url", "chat_temperature", "chat_tokens")  # what a model's words depend on
 REPEATS = 0.25  # of the answers' room, for whole responses
 
 
@@ -57,13 +65,24 @@ class Caches:
         signature = self._signature("top_k", "reranker", "relevance", models=list(names))
         return CachedRetrieval(retriever, layer, self.epochs, names, signature=signature)
 
+    def strategies(self, strategies: Mapping[Kind, Strategy]) -> Mapping[Kind, Strategy]:
+        """With what they made of questions kept."""
+        if (layer := self.layers.get("rewrite")) is None:
+            return strategies
+        return {kind: self._strategy(kind, strategy, layer) for kind, strategy in strategies.items()}
+
+    def _strategy(self, kind: Kind, strategy: Strategy, layer: Layer) -> Strategy:
+        if kind == REWRITING_NONE:
+            return strategy
+        signature = self._signature(*CHAT, kind=kind, prompts=REWRITING_PROMPTS)
+        of_history = kind == REWRITING_CONTEXTUAL
+        return CachedStrategy(strategy, layer, self.epochs, signature=signature, of_history=of_history)
+
     def writer(self, writer: Writer) -> Writer:
         """With its answers kept."""
         if (layer := self.layers.get("answer")) is None:
             return writer
-        signature = self._signature(
-            "chat_model", "chat_url", "chat_temperature", "chat_tokens", writer=writer.model, prompts=VERSION
-        )
+        signature = self._signature(*CHAT, writer=writer.model, prompts=WRITING_PROMPTS)
         return CachedWriter(writer, layer, signature=signature, leases=self.leases)
 
     def _signature(self, *names: str, **further: object) -> str:
@@ -76,17 +95,7 @@ class Caches:
 async def open_caches(settings: Settings, pool: Pool, *, alone: bool) -> AsyncIterator[Caches]:
     """The caches; `alone` says that no other server uses the database."""
     async with AsyncExitStack() as stack:
-        shared, leases = None, None
-        if settings.cache is not None:
-            from ragents_server.cache.leases import Leases as RedisLeases
-            from ragents_server.cache.redis import RedisStore
-            from ragents_server.connections.redis import open_redis
-
-            url, wait = settings.cache.get_secret_value(), settings.cache_timeout
-            redis = await stack.enter_async_context(
-                open_redis(url, timeout=wait, connections=settings.cache_connections, setting="RAGENTS_CACHE")
-            )
-            shared, leases = RedisStore(redis), RedisLeases(redis)
+        shared, leases = await stack.enter_async_context(_open_shared(settings))
         statistics = Statistics(shared)
 
         def made_room(key: Key) -> None:
@@ -114,6 +123,21 @@ async def open_caches(settings: Settings, pool: Pool, *, alone: bool) -> AsyncIt
                 clearer=Clearer(stores, log, epochs),
                 settings=settings,
             )
+
+
+@asynccontextmanager
+async def _open_shared(settings: Settings) -> AsyncIterator[tuple[RedisStore | None, Leases | None]]:
+    """What replicas share, where a Redis is set."""
+    if settings.cache is None:
+        yield None, None
+        return
+    async with open_redis(
+        settings.cache.get_secret_value(),
+        setting="RAGENTS_CACHE",
+        timeout=settings.cache_timeout,
+        connections=settings.cache_connections,
+    ) as redis:
+        yield RedisStore(redis), RedisLeases(redis)
 
 
 def _layers(settings: Settings, stores: Stores) -> dict[str, Layer]:

@@ -119,6 +119,26 @@ async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
     readiness, under_way = Readiness(), UnderWay()
     around = Around(guards(settings, readiness, under_way), settings.max_message)
     server = grpc.aio.server(interceptors=[around], options=options(settings))
+    add_services(server, settings, parts)
+    health = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    await health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
+    if settings.reflection:
+        reflection.enable_server_reflection(
+            (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
+        )
+    host = settings.listen.rpartition(":")[0]
+    running = Server(server, health, readiness, under_way, f"{host}:{bind(server, settings.listen)}")
+    await running.set_ready(False)  # the servicer starts as SERVING
+    await server.start()
+    try:
+        yield running
+    finally:
+        await server.stop(None)
+
+
+def add_services(server: grpc.aio.Server, settings: Settings, parts: Parts) -> None:
+    """Those of the contract."""
     caches = parts.caches
     add_QueryServiceServicer_to_server(
         QueryService(parts.engine, parts.retriever, caches.repeats),  # type: ignore[abstract]
@@ -140,21 +160,6 @@ async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
     # Not built yet: the generated servicers answer UNIMPLEMENTED.
     add_AgentServiceServicer_to_server(AgentServiceServicer(), server)  # type: ignore[abstract]
     add_HealthServiceServicer_to_server(HealthServiceServicer(), server)  # type: ignore[abstract]
-    health = HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    await health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
-    if settings.reflection:
-        reflection.enable_server_reflection(
-            (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
-        )
-    host = settings.listen.rpartition(":")[0]
-    running = Server(server, health, readiness, under_way, f"{host}:{bind(server, settings.listen)}")
-    await running.set_ready(False)  # the servicer starts as SERVING
-    await server.start()
-    try:
-        yield running
-    finally:
-        await server.stop(None)
 
 
 def bind(server: grpc.aio.Server, address: str) -> int:

@@ -1,6 +1,6 @@
 """Which implementation plays each role and what wraps it; opens and closes them all."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -28,6 +28,8 @@ from ragents_server.rag.batched import BatchedEmbeddings
 from ragents_server.rag.engine import Answerer, Engine
 from ragents_server.rag.prompted import PromptedWriter
 from ragents_server.rag.retrieval import Retrieval, Retriever
+from ragents_server.rag.rewriting import REWRITINGS, Rewriting
+from ragents_server.rag.strategies import strategies
 from ragents_server.rag.writers import WRITERS, ExtractiveWriter, Writer
 from ragents_server.settings import Settings
 
@@ -70,18 +72,11 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         sandbox = await stack.enter_async_context(Sandbox.open(settings.parsers, bounds))
         stores = tuple(store(pool, embeddings) for embeddings in models)
         cut = Cut(settings.chunk_size, settings.chunk_overlap, min(embeddings.max_tokens for embeddings in models))
-        reranker = imported("RAGENTS_RERANKER", settings.reranker)() if settings.reranker else None
         embedded = settings.database is None
         caches = await stack.enter_async_context(open_caches(settings, pool, alone=embedded))
-        retrieval = Retrieval(
-            Search(pool),
-            [caches.embeddings(model) for model in models],
-            top_k=settings.top_k,
-            reranker=reranker,
-            relevance=settings.relevance,
-        )
-        retriever = caches.retrieval(retrieval, models)
-        writer = caches.writer(await stack.enter_async_context(open_writer(settings)))
+        chat = await stack.enter_async_context(open_chat_model(settings)) if settings.chat_model else None
+        retriever = retriever_of(settings, pool, models, caches, chat)
+        writer = caches.writer(writer_of(settings, chat))
         yield Parts(
             url=url,
             embedded=embedded,
@@ -132,17 +127,33 @@ async def open_embeddings(settings: Settings, name: str) -> AsyncIterator[Embedd
             yield provider
 
 
-@asynccontextmanager
-async def open_writer(settings: Settings) -> AsyncIterator[Writer]:
+def retriever_of(
+    settings: Settings, pool: Pool, models: Sequence[Embeddings], caches: Caches, chat: ChatModel | None
+) -> Retriever:
+    """What finds passages: rewriting, then the cache, then the search."""
+    ways, default = strategies(chat), REWRITINGS[settings.rewriting]
+    if default not in ways:
+        raise ConfigurationError(f"RAGENTS_REWRITING: {settings.rewriting} needs RAGENTS_CHAT_MODEL")
+    retrieval = Retrieval(
+        Search(pool),
+        [caches.embeddings(model) for model in models],
+        top_k=settings.top_k,
+        reranker=imported("RAGENTS_RERANKER", settings.reranker)() if settings.reranker else None,
+        relevance=settings.relevance,
+    )
+    return Rewriting(caches.retrieval(retrieval, models), caches.strategies(ways), default)
+
+
+def writer_of(settings: Settings, chat: ChatModel | None) -> Writer:
     """Who writes answers."""
-    name = settings.writer or ("prompted" if settings.chat_model else "extractive")
+    name = settings.writer or ("prompted" if chat is not None else "extractive")
     if name == "extractive":
-        yield ExtractiveWriter()
-    elif name == "prompted":
-        async with open_chat_model(settings) as chat:
-            yield PromptedWriter(chat)
-    else:
+        return ExtractiveWriter()
+    if name != "prompted":
         raise ConfigurationError(f"RAGENTS_WRITER: there is no {name!r}; known: {', '.join(WRITERS)}")
+    if chat is None:
+        raise ConfigurationError("RAGENTS_CHAT_MODEL: the writer `prompted` needs one, such as openai:gpt-4o")
+    return PromptedWriter(chat)
 
 
 def store(pool: Pool, embeddings: Embeddings) -> Store:
@@ -154,8 +165,6 @@ def store(pool: Pool, embeddings: Embeddings) -> Store:
 def open_chat_model(settings: Settings) -> AbstractAsyncContextManager[ChatModel]:
     """The chat model: a LangChain provider's, or one's own by import path, opened with the same options."""
     name = settings.chat_model
-    if not name:
-        raise ConfigurationError("RAGENTS_CHAT_MODEL: the writer `prompted` needs one, such as openai:gpt-4o")
     options: dict[str, Any] = {
         "url": settings.chat_url,
         "key": secret(settings.chat_key),

@@ -35,7 +35,7 @@ from ragents_server.rag.retrieval import Found
 from ragents_server.rag.support import Evidence
 from ragents_server.rag.verified import VerifiedText
 from ragents_server.settings import Settings
-from ragents_server.wiring import open_chat_model, open_writer
+from ragents_server.wiring import open_chat_model, writer_of
 from tests.openai_server import Fault, Messages, OpenAIServer, Reply, openai_server, words
 from tests.servers import keys_file, running_server
 
@@ -449,10 +449,9 @@ async def test_a_chat_model_may_be_ones_own() -> None:
     assert events[-1].answer.text == "The harbour froze [1]."
 
 
-async def test_the_prompted_writer_needs_a_chat_model() -> None:
+def test_the_prompted_writer_needs_a_chat_model() -> None:
     with pytest.raises(ConfigurationError, match="RAGENTS_CHAT_MODEL"):
-        async with open_writer(Settings(writer="prompted")):
-            pass
+        writer_of(Settings(writer="prompted"), None)
 
 
 async def test_a_caller_who_leaves_ends_the_models_call(model: OpenAIServer) -> None:

@@ -6,8 +6,17 @@ from typing import Any
 import grpc
 import pytest
 
-from ragents_client.v1 import CacheMode, Rewriting
-from tests.services.calls import condition, names, put, retrieve
+from ragents_client.v1 import (
+    REWRITING_CONTEXTUAL,
+    REWRITING_NONE,
+    REWRITING_UNSPECIFIED,
+    CacheMode,
+    QueryServiceStub,
+    Question,
+    RetrieveRequest,
+    Rewriting,
+)
+from tests.services.calls import condition, failed, fields_of, names, put, retrieve
 
 SHIPS: dict[str, dict[str, Any]] = {
     "a.txt": {"year": 1901, "kind": "steamer", "afloat": False, "built": "1901-05-02"},
@@ -105,7 +114,20 @@ def test_a_word_that_only_one_leg_knows_is_found(grpc_channel: grpc.Channel) -> 
     assert names(retrieve(grpc_channel, "vessel", "ships"))  # no common word: the dense leg alone
 
 
+RULES = (REWRITING_UNSPECIFIED, REWRITING_NONE, REWRITING_CONTEXTUAL)  # without a model
+
+
 @pytest.mark.parametrize("mode", CacheMode.values())
-@pytest.mark.parametrize("rewriting", Rewriting.values())
+@pytest.mark.parametrize("rewriting", RULES)
 def test_every_known_way_of_asking_is_answered(grpc_channel: grpc.Channel, mode: Any, rewriting: Any) -> None:
     assert retrieve(grpc_channel, "bell", "ships", cache_mode=mode, rewriting=rewriting)
+
+
+@pytest.mark.parametrize("rewriting", sorted(set(Rewriting.values()) - set(RULES)))
+def test_a_way_of_rewriting_that_needs_a_model_is_refused_without_one(
+    grpc_channel: grpc.Channel, rewriting: Any
+) -> None:
+    question = Question(text="bell", collections=["ships"], rewriting=rewriting)
+    error = failed(QueryServiceStub(grpc_channel).Retrieve, RetrieveRequest(question=question))
+    assert fields_of(error) == {"question.rewriting"}
+    assert "RAGENTS_CHAT_MODEL" in error.details()

@@ -52,28 +52,28 @@ class CachedRetrieval:
         facts = current_facts()
         if not facts.writes:
             return await self._retriever(question, caller)
-        facts.epochs = await self._state.current(caller.tenant, tuple(question.collections))
-        digest = digests.retrieval(self._signature, facts.epochs, question, caller)
+        epochs = await self._state.current(caller.tenant, tuple(question.collections))
+        facts.epochs = facts.epochs or epochs  # of several searches the first one's: all are at least as new
+        digest = digests.retrieval(self._signature, epochs, question, caller)
         slot = self._layer.slot(caller.tenant, digest)
         facts.clearing = facts.clearing or slot.clearing
         if not facts.reads:
-            return await self._searched(slot, question, caller)
+            return await self._searched(slot, question, caller, epochs)
         hit = await slot.get(lambda value: from_bytes(value, question.text, self._models))
         if hit is not None:
             facts.passages = cache_use(CACHE_OUTCOME_HIT, slot.entry_id, hit.age)
             return hit.value
         shared = self._flights.is_flying(slot.key)
-        async with aclosing(self._flights.ride(slot.key, lambda: self._one(slot, question, caller))) as flight:
+        async with aclosing(self._flights.ride(slot.key, lambda: self._one(slot, question, caller, epochs))) as flight:
             made = await anext(flight)
         facts.passages = cache_use(CACHE_OUTCOME_SHARED if shared else CACHE_OUTCOME_MISS, slot.entry_id)
         return made
 
-    async def _one(self, slot: Slot, question: Question, caller: Caller) -> AsyncGenerator[Found, None]:
-        yield await self._searched(slot, question, caller)
+    async def _one(self, slot: Slot, question: Question, caller: Caller, epochs: bytes) -> AsyncGenerator[Found, None]:
+        yield await self._searched(slot, question, caller, epochs)
 
-    async def _searched(self, slot: Slot, question: Question, caller: Caller) -> Found:
-        facts = current_facts()
+    async def _searched(self, slot: Slot, question: Question, caller: Caller, epochs: bytes) -> Found:
         made = await self._retriever(question, caller)
-        await slot.put(to_bytes(made), origin(made, tuple(question.collections)), epochs=facts.epochs)
-        facts.passages.entry_id = slot.entry_id
+        await slot.put(to_bytes(made), origin(made, tuple(question.collections)), epochs=epochs)
+        current_facts().passages = cache_use(CACHE_OUTCOME_MISS, slot.entry_id)
         return made
