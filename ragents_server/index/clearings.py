@@ -33,10 +33,11 @@ class ClearingLog:
         sql = statements("clearings")
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(sql["lock"], lock_key("clearings"))
+            number = await connection.fetchval(sql["number"])
             if await connection.fetchval(sql["count"], tenant) >= MOST:
                 await connection.execute(sql["fold"], tenant)
                 layers, collection, document, digest = every_layer, "", "", b""
-            await connection.fetchval(sql["add"], tenant, layers, collection, document, digest)
+            await connection.execute(sql["add"], number, tenant, layers, collection, document, digest)
 
     async def forget_old(self) -> None:
         """Deletes what no entry is old enough for."""

@@ -1,8 +1,9 @@
 """Which state a collection is in, so that a cache knows whether what it holds is still right.
 
-An epoch rises with every change of a collection's documents. It is read from the database and then trusted under a
-lease, counted from sending the read; a call that changes documents returns no earlier than one lease after its
-commit. So a call that begins after it never trusts an epoch from before the change, whatever is cut or slow.
+An epoch ends with every change of a collection's documents; its name, 16 random bytes, never comes again, not even in
+a database that was restored or made anew. It is read from the database and then trusted under a lease, counted from
+sending the read; a call that changes documents returns no earlier than one lease after its commit. So a call that
+begins after it never trusts an epoch from before the change, whatever is cut or slow.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from ragents_server.index.statements import Pool, statements
 
 LEASE = 0.25  # seconds; every replica must trust as long as the others wait
 MANY = 10_000  # epochs held, from which on those past their lease are forgotten
+
+NOWHERE = bytes(16)  # the epoch of a collection that is not there
 
 Place = tuple[str, str]  # tenant and collection
 
@@ -132,7 +135,7 @@ class Epochs:
         sent = self._clock()
         rows = await self._pool.fetch(statements("epochs")["read"], tenants, names)
         await self._learn_of(rows[0]["clearing"] or 0)
-        found = {(row["tenant"], row["name"]): (row["epoch"] or 0).to_bytes(8) for row in rows}
+        found = {(row["tenant"], row["name"]): row["state"].bytes if row["state"] else NOWHERE for row in rows}
         if sent > self._forgotten:
             self._forget_old(sent)
             self._seen.update((place, _Seen(epoch, sent)) for place, epoch in found.items())

@@ -59,7 +59,7 @@ async def test_other_metadata_of_the_same_version_leaves_the_passages_alone(inde
     assert again.document.metadata["year"] == 2022
     assert again.document.state == DOCUMENT_STATE_READY
     assert again.document.create_time == first.document.create_time
-    assert await epoch(index) > before
+    assert await epoch(index) != before
 
 
 async def test_another_version_replaces_all_passages(index: Index) -> None:
@@ -127,7 +127,7 @@ async def test_a_deleted_document_leaves_nothing(index: Index) -> None:
     stored = await index.put_whole("a", "Cats purr.")
     before = await epoch(index)
     assert await index.documents.delete("ada", stored.document.id)
-    assert await epoch(index) > before
+    assert await epoch(index) != before
     assert await index.documents.get("ada", stored.document.id) is None
     assert not await index.documents.delete("ada", stored.document.id)
     left = await index.pool.fetch(

@@ -102,12 +102,12 @@ async def test_many_who_wait_share_a_read(index: Index) -> None:
 async def test_a_collection_that_is_not_there_has_a_state_of_its_own(index: Index) -> None:
     async with open_epochs(index.pool, Replica(index).learn, alone=True) as epochs:
         absent = await epochs.current("ada", ["notes", "more"])
-        assert absent == bytes(16)
+        assert absent == bytes(32)
         await index.put("a", "cats purr", collection="more")
         await epochs.settle()
         present = await epochs.current("ada", ["notes", "more"])
-        assert present[:8] == bytes(8) != present[8:]
-        assert await epochs.current("bob", ["more"]) == bytes(8)
+        assert present[:16] == bytes(16) != present[16:]
+        assert await epochs.current("bob", ["more"]) == bytes(16)
 
 
 async def test_a_clearing_is_told_before_a_read_that_knows_of_it_is_trusted(index: Index) -> None:
@@ -133,8 +133,8 @@ async def test_a_clearing_is_told_before_a_read_that_knows_of_it_is_trusted(inde
 async def test_whoever_clears_too_often_clears_everything_of_their_own(index: Index) -> None:
     log = ClearingLog(index.pool)
     await index.pool.execute(
-        "INSERT INTO cache_clearings (tenant, layers, collection, document, digest) "
-        "SELECT 'eve', '{answer}', '', '', number::text::bytea FROM generate_series(1, $1) AS number",
+        "INSERT INTO cache_clearings (number, tenant, layers, collection, document, digest) "
+        "SELECT number, 'eve', '{answer}', '', '', number::text::bytea FROM generate_series(1, $1) AS number",
         MOST,
     )
     await log.add("eve", ["answer"], digest=b"one more", every_layer=ANY_LAYER)

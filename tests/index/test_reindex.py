@@ -58,7 +58,7 @@ async def test_after_the_switch_only_the_new_model_is_searched(index: Index) -> 
     collection = await index.collections.get("ada", "notes")
     assert collection is not None
     assert (collection.embedding_model, collection.dimension) == (NEW_MODEL, NEW_DIMENSION)
-    assert await index.epoch() > before
+    assert await index.epoch() != before
     assert await index.pool.fetchval("SELECT count(*) FROM passage_vectors") == 20
     assert await index.pool.fetchval("SELECT count(*) FROM sentence_vectors") == 20
 

@@ -1,10 +1,12 @@
--- What caches must know: what was cleared, and which documents have gone. Neither is a cache itself.
+-- What caches must know: the state of each collection, what was cleared, and which documents have gone.
+
+-- Drawn anew with every change. An epoch alone would come again in a database that was restored or made anew beside
+-- the same Redis; a state never does.
+ALTER TABLE collections ADD COLUMN state uuid NOT NULL DEFAULT gen_random_uuid();
 
 -- A clearing's number rises in the order of commits: it is drawn under a lock that is held until the commit.
-CREATE SEQUENCE cache_clearing_numbers;
-
 CREATE TABLE cache_clearings (
-    number bigint PRIMARY KEY DEFAULT nextval('cache_clearing_numbers'),
+    number bigint PRIMARY KEY,                                          -- milliseconds since 1970, or the next one
     tenant text COLLATE "C",                                            -- NULL: all tenants
     layers text[] NOT NULL,
     collection text NOT NULL,                                           -- '' means any, here and below

@@ -26,7 +26,8 @@ ORDER BY name LIMIT $4
 -- name: changed
 -- Always the last statement of its transaction: from here to the commit it holds the collection's row.
 UPDATE collections
-SET documents = documents + $2, passages = passages + $3, terms = terms + $4, epoch = epoch + 1
+SET documents = documents + $2, passages = passages + $3, terms = terms + $4, epoch = epoch + 1,
+    state = gen_random_uuid()
 WHERE id = $1 RETURNING epoch
 
 -- name: delete_counts

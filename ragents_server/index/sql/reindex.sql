@@ -45,7 +45,7 @@ WHERE d.id = found.id AND d.embedded = found.lacks
 UPDATE collections
 SET generation = next_generation, embedding_model = next_model, dimension = next_dimension,
     next_generation = NULL, next_model = NULL, next_dimension = NULL,
-    stale_generations = stale_generations || generation, epoch = epoch + 1
+    stale_generations = stale_generations || generation, epoch = epoch + 1, state = gen_random_uuid()
 WHERE id = $1
 
 -- name: drop_stale
