@@ -11,7 +11,7 @@ from pathlib import Path
 from ragents_client import RagentsError
 from ragents_server.models.minilm import MiniLM
 from scripts import figures
-from scripts.evaluation import answers, filings, retrieval, spans
+from scripts.evaluation import answers, filings, follow_ups, retrieval, spans
 from scripts.evaluation.server import ServerError, running_server
 from scripts.evaluation.service import PutError, Service
 from scripts.evaluation.sets import Answered, DataError, DataSet, Ranked, Spanned, find_sets, is_small
@@ -78,8 +78,10 @@ async def measured(sets: Sequence[DataSet], *, short: bool) -> list[Figure]:
     found: list[Figure] = []
     async with running_server() as client, MiniLM.open() as model:
         for number, data in enumerate(sets):
-            service = Service(client, data.name, f"set-{number}")
+            collection = f"set-{number}"
+            service = Service(client, data.name, collection)
             found += await figures_of(data, service, model, short=short)
+            found += await follow_ups.evaluate(data, follow_ups.Place(client, service, collection))
             await service.clear()
     return found + retrieval.means(found)
 

@@ -70,12 +70,14 @@ class Scripted:
     def __init__(self, *pieces: str | Piece | Exception) -> None:
         self.pieces = pieces
         self.asked: list[Sequence[Message]] = []
+        self.written = 0
         self.closed = False
 
     async def __call__(self, messages: Sequence[Message]) -> Any:
         self.asked.append(messages)
         try:
             for piece in self.pieces:
+                self.written += 1
                 if isinstance(piece, Exception):
                     raise piece
                 yield Piece(piece) if isinstance(piece, str) else piece
@@ -157,7 +159,7 @@ async def test_expand_searches_once_more_with_related_words() -> None:
 
 
 async def test_expand_takes_a_bounded_number_of_words_and_no_talk() -> None:
-    talk = "Sure, here are some related words that you may want to use in a search:\n"
+    talk = "Sure, here are some related words that you may want to use in a search:\nthese are all of my words,\n"
     _, further = (await rewritten(REWRITING_EXPAND, talk, ", ".join(f"word{n}" for n in range(50)))).searches
     assert further.removeprefix(COMPOUND).split() == ["Sure", *(f"word{n}" for n in range(WORDS - 1))]
 
@@ -188,6 +190,15 @@ async def test_hyde_searches_once_more_with_a_passage_and_keeps_the_question() -
     assert len(made.searches[1]) == PASSAGE
 
 
+async def test_a_question_for_one_thing_is_not_split() -> None:
+    assert await rewritten(REWRITING_DECOMPOSE, "When was the tower built?") == Rewritten.of(COMPOUND)
+
+
+async def test_half_characters_and_nul_of_a_model_are_left_out() -> None:
+    made = await rewritten(REWRITING_HYDE, "An iron\ud83d lattice\0tower.")
+    assert made.searches[1] == "An iron lattice tower."
+
+
 @pytest.mark.parametrize("kind", MODELLED)
 @pytest.mark.parametrize("text", ["", " \n\t", "?!", "\0\0", "\ud83d", "1.\n2.\n3.", "- - -", "the and of", "\u200b"])
 async def test_garbage_leaves_the_question_as_it_is(kind: Kind, text: str) -> None:
@@ -205,6 +216,7 @@ async def test_a_model_that_does_not_stop_is_stopped(kind: Kind) -> None:
     model = Scripted(*["tower, iron\nWhich tower?\nWho?\n" * 50] * 10_000)
     made = await strategies(model)[kind](asked())
     assert model.closed
+    assert model.written < 10
     assert sum(map(len, made.searches)) < LONGEST + 5 * len(COMPOUND)
 
 
@@ -247,7 +259,14 @@ async def test_the_question_decides_how_it_is_rewritten_and_else_the_default() -
 
 async def test_what_is_searched_for_is_a_copy_in_other_words_and_all_else_stays() -> None:
     shelf = Shelf()
-    question = asked("When was it built?", history=[TOWER], top_k=7, cache_mode=2, conditions=[Condition(field="f")])
+    question = asked(
+        "When was it built?",
+        REWRITING_CONTEXTUAL,
+        history=[TOWER],
+        top_k=7,
+        cache_mode=2,
+        conditions=[Condition(field="f")],
+    )
     before = question.SerializeToString(deterministic=True)
     result = await Rewriting(shelf, strategies(None), REWRITING_CONTEXTUAL)(question, LOCAL)
     [searched] = shelf.asked
