@@ -46,6 +46,7 @@ class Caches:
 
     layers: Mapping[str, Layer]
     epochs: Epochs
+    shared: RedisStore | None
     leases: Leases | None
     repeats: Repeats | None
     figures: Figures
@@ -115,6 +116,7 @@ async def open_caches(settings: Settings, pool: Pool, *, alone: bool) -> AsyncIt
             yield Caches(
                 layers=layers,
                 epochs=epochs,
+                shared=shared,
                 leases=leases,
                 repeats=Repeats(epochs, stores.clearings, statistics, size=repeats, seconds=settings.cache_answer_ttl)
                 if kept

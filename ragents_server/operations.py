@@ -1,6 +1,7 @@
 """What the command does with a whole server: serve until stopped, check the settings, embed a collection anew."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,6 +9,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from importlib import resources
 from importlib.metadata import version
 
+from ragents_server.cache.stores import CacheUnavailable, Key
 from ragents_server.connections.migrations import migrate, require_vector
 from ragents_server.connections.postgres import is_unavailable, open_connection, open_pool
 from ragents_server.errors import NotFound, RagentsError
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 PREPARE_PAUSE = 2.0  # seconds between tries to reach the database at start
 WATCH_PAUSE = 2.0  # seconds between looks at the database
 PATIENCE = 5.0  # seconds that it may take to answer
+COLLECT_AFTER = 10_000  # objects made and not freed, before cycles are looked for
 REINDEX_BATCH = 64  # passages
 RESUME_PAUSE = 60.0  # seconds between looks for documents that a killed server left without vectors
 
@@ -35,12 +38,20 @@ async def serve(settings: Settings, stopped: Callable[[], Awaitable[bool]]) -> i
     """Serves until `stopped` returns; True asks for a lame duck before the end."""
     _require_sound(settings)
     async with opened(settings) as parts, listening(settings, parts) as server:
+        _spare_collector()
         log.info("ragents-server %s listens on %s", version("ragents-grpc"), server.address)
         async with kept(server, parts):
             lame_duck = await stopped()
             await server.drain(settings.lame_duck if lame_duck else 0, settings.grace)
     log.info("stopped")
     return 0
+
+
+def _spare_collector() -> None:
+    """What the start has made stays for good: to look through it again and again took a fifth of a cached answer."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
 
 
 @asynccontextmanager
@@ -155,7 +166,7 @@ async def check(settings: Settings) -> int:
     async with opened(settings) as parts:
         for store in parts.stores:
             _say(f"embeddings: {store.embeddings.model}, {store.embeddings.dimension} dimensions: ok")
-        answers = [await _database_answers(parts), await _chat_model_answers(settings)]
+        answers = [await _database_answers(parts), await _cache_answers(parts), await _chat_model_answers(settings)]
         _say(f"ready in {time.monotonic() - started:.1f} s" if all(answers) else "not ready")
     return 0 if all(answers) else 1
 
@@ -170,6 +181,19 @@ async def _database_answers(parts: Parts) -> bool:
         _say(f"database: does not answer ({type(error).__name__})")
         return False
     _say(f"database: PostgreSQL {found}: ok")
+    return True
+
+
+async def _cache_answers(parts: Parts) -> bool:
+    """Asks the Redis of the cache, where there is one."""
+    if parts.caches.shared is None:
+        return True
+    try:
+        await parts.caches.shared.get(Key("check", "answer", bytes(16)))
+    except CacheUnavailable as error:
+        _say(f"cache: does not answer ({error})")
+        return False
+    _say("cache: ok")
     return True
 
 

@@ -25,6 +25,7 @@ from ragents_server.settings import Settings
 from ragents_server.wiring import opened
 from tests.openai_server import Fault, openai_server
 from tests.postgres_servers import data_folder, embedded_database, free_port
+from tests.redis_servers import valkey_server
 from tests.services import calls
 from tests.services.processes import environment, finished
 
@@ -57,6 +58,22 @@ async def test_a_check_of_a_database_that_is_away_says_so() -> None:
     assert out.splitlines()[-1] == "not ready"
     assert "hunter2" not in out + said
     assert "Traceback" not in said
+
+
+async def test_a_check_asks_the_redis_of_the_cache(data: Path) -> None:
+    async with valkey_server() as valkey:
+        status, out, _ = await finished("--check", data=data, cache=valkey.url)
+        assert (status, "cache: ok" in out.splitlines()) == (0, True)
+    status, out, said = await finished("--check", data=data, cache=valkey.url.replace("//", "//:hunter2@"))
+    assert (status, out.splitlines()[-1]) == (1, "not ready")
+    assert "cache: does not answer" in out
+    assert "hunter2" not in out + said
+
+
+async def test_a_start_refuses_a_cache_that_is_no_redis(data: Path) -> None:
+    status, _, said = await finished("serve", data=data, cache="http://127.0.0.1:1")
+    assert status == 78
+    assert said.splitlines()[-1].startswith("ragents-server: RAGENTS_CACHE: ")
 
 
 @pytest.mark.parametrize(

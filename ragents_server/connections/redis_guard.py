@@ -10,6 +10,9 @@ from ragents_server.connections.breaker import Breaker, State
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # seconds between two looks at a server that is away
 
+# Errors that say that the server cannot serve now, rather than that the command is wrong.
+AWAY = ("BUSY", "LOADING", "MASTERDOWN", "CLUSTERDOWN")
+
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -113,13 +116,14 @@ def meaning(error: Exception) -> RedisUnavailable | RedisRefused:
     """What an exception of redis-py says about the server."""
     from redis import exceptions
 
-    if isinstance(error, exceptions.MovedError) and not isinstance(error, exceptions.ClusterError):
-        return RedisRefused(f"{error}; a cluster's URL begins with redis+cluster://")
-    away = (exceptions.ClusterError, exceptions.RedisClusterException)  # their texts may show a command
-    if isinstance(error, away):
+    if isinstance(error, exceptions.ResponseError | exceptions.DataError):
+        # Which class an error has, and whether its text still begins with its code, depends on redis-py's release.
+        word = getattr(error, "status_code", None) or str(error).partition(" ")[0]
+        if word in AWAY:
+            return RedisUnavailable(str(error))
+        if word == "MOVED":
+            return RedisRefused("the key is elsewhere: a cluster's URL begins with redis+cluster://")
+        return RedisRefused(str(error))
+    if isinstance(error, exceptions.ClusterError | exceptions.RedisClusterException):  # whose texts may show a command
         return RedisUnavailable(f"its cluster is not complete ({type(error).__name__})")
-    if isinstance(error, exceptions.ResponseError) and not str(error).startswith("BUSY "):
-        return RedisRefused(str(error))
-    if isinstance(error, exceptions.DataError):
-        return RedisRefused(str(error))
     return RedisUnavailable(f"{type(error).__name__}: {error}"[:200])

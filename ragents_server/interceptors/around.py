@@ -1,6 +1,5 @@
 """The one real interceptor: it runs every RPC inside the guards."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -29,8 +28,8 @@ class Call:
     request: Any  # an iterator where the caller streams
     metadata: dict[str, str]
     trailers: dict[str, str] = field(default_factory=dict)  # sent with the status, whatever it is
-    scope: asyncio.Timeout | None = None  # what ends the call at its deadline
-    draining: bool = False  # the server ends it, not the deadline
+    end: Callable[[], None] | None = None  # ends the call, once it is bounded
+    draining: bool = False  # the server ends it, not its deadline
 
 
 Serve = Callable[[Call], Awaitable[Any]]
@@ -83,6 +82,7 @@ class Around(grpc.aio.ServerInterceptor):
 
     def __init__(self, guards: Sequence[Guard], max_reply: int) -> None:
         self._guards = tuple(guards)
+        self._handlers: dict[str, Handler] = {}  # of the methods called so far; only ones that are served come here
         self._max_reply = (
             max_reply  # bytes; grpc's own limit for what is sent does not always hold, and tells no reason
         )
@@ -93,10 +93,16 @@ class Around(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
         """Wraps the handler of every method but the probes'."""
-        handler = await continuation(handler_call_details)
         method = str(handler_call_details.method)
+        if (known := self._handlers.get(method)) is not None:
+            return known
+        handler = await continuation(handler_call_details)
         if handler is None or method.startswith(HEALTH):
             return handler
+        self._handlers[method] = self._around(method, handler)
+        return self._handlers[method]
+
+    def _around(self, method: str, handler: Handler) -> Handler:
         read, write = _tolerant(handler.request_deserializer), _encoded(handler.response_serializer)
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), read, write)

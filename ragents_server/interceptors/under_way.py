@@ -35,8 +35,7 @@ class UnderWay:
             async with asyncio.timeout(grace):
                 await self._none.wait()
         except TimeoutError:
-            now = asyncio.get_running_loop().time()
             for call in self._calls.values():
                 call.draining = True
-                if call.scope is not None:
-                    call.scope.reschedule(now)
+                if call.end is not None:
+                    call.end()
