@@ -364,7 +364,7 @@ class Score(google.protobuf.message.Message):
     DENSE_FIELD_NUMBER: builtins.int
     RERANK_FIELD_NUMBER: builtins.int
     fused: builtins.float
-    """The fused score that orders the passages; about 0 to 1."""
+    """The fused score that orders the passages, unless several searches were made; about 0 to 1."""
     lexical: builtins.float
     """The lexical leg alone: BM25, 0 or more, not comparable between questions."""
     dense: builtins.float

@@ -142,7 +142,7 @@ class LayerStats(google.protobuf.message.Message):
     entries: builtins.int
     """The entries stored."""
     evictions: builtins.int
-    """The entries dropped for room."""
+    """The entries dropped for room; 0 with a shared Redis, which counts them for all its keys together."""
     errors: builtins.int
     """The look-ups and stores that failed: the cache was away, or the value unreadable."""
     bad_hits: builtins.int
