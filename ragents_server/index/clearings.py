@@ -1,5 +1,6 @@
 """What was cleared from caches and what has gone from the index, for all replicas to read."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
@@ -51,11 +52,15 @@ class Removals:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._told: set[int] = set()
-        self._first = True
+        self._looked = float("-inf")  # when a look was last seen to its end
 
     async def fresh(self) -> AsyncIterator[list[tuple[str, str, str]]]:
-        """Pages of tenant, document and version of what has gone since the last look; at first, of the last hours."""
-        window = REMOVALS_KEPT if self._first else WINDOW
+        """Pages of tenant, document and version of what has gone since the last look; at first, of the last hours.
+
+        A look that is not taken to its end, because something failed, is taken again by the next one.
+        """
+        now = time.monotonic()
+        window = min(REMOVALS_KEPT, WINDOW + timedelta(seconds=min(now - self._looked, REMOVALS_KEPT.total_seconds())))
         seen, last = set[int](), 0
         while True:
             rows = await self._pool.fetch(statements("removals")["recent"], window, last, PAGE)
@@ -64,4 +69,4 @@ class Removals:
             if len(rows) < PAGE:
                 break
             last = rows[-1]["number"]
-        self._told, self._first = seen, False
+        self._told, self._looked = seen, now

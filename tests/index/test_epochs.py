@@ -161,3 +161,16 @@ async def test_versions_that_are_gone_are_told_once_and_those_that_came_back_are
     assert await gone(removals) == []
     await index.collections.delete("ada", "notes")
     assert {document for _, document, _ in await gone(removals)} == {first.document.id, kept.document.id}
+
+
+async def test_a_look_that_was_not_finished_is_taken_again(index: Index) -> None:
+    removals = Removals(index.pool)
+    await index.pool.execute("TRUNCATE document_removals")
+    assert await gone(removals) == []
+    stored = await index.put("a", "cats purr")
+    await index.documents.delete("ada", stored.document.id)
+    async for page in removals.fresh():
+        assert len(page) == 1
+        break  # as when the store fails that it is to be purged from
+    assert [document for _, document, _ in await gone(removals)] == [stored.document.id]
+    assert await gone(removals) == []
