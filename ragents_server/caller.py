@@ -1,7 +1,5 @@
 """Who asks: the identity that keys all data."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -39,11 +37,6 @@ def current_caller() -> Caller:
     return _current.get()
 
 
-@contextmanager
-def acting_for(caller: Caller) -> Iterator[Caller]:
-    """Makes `caller` the current one inside the block."""
-    token = _current.set(caller)
-    try:
-        yield caller
-    finally:
-        _current.reset(token)
+def act_for(caller: Caller) -> None:
+    """Makes `caller` the current one for the rest of the task; each RPC is served in a task of its own."""
+    _current.set(caller)

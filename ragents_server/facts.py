@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from google.protobuf.duration_pb2 import Duration
+
 from ragents_client.v1.answer_pb2 import CACHE_MODE_NONE, CACHE_MODE_REFRESH, CACHE_MODE_UNSPECIFIED, CacheMode
 from ragents_client.v1.cache_pb2 import CACHE_OUTCOME_MISS, CacheOutcome, CacheUse
 
@@ -55,6 +57,6 @@ def telling(cache_mode: CacheMode.ValueType) -> Iterator[Facts]:
 
 def cache_use(outcome: CacheOutcome.ValueType, entry_id: str, age: float = 0.0) -> CacheUse:
     """How the cache was used; `age` in seconds."""
-    use = CacheUse(outcome=outcome, entry_id=entry_id)
-    use.age.FromNanoseconds(int(age * 1e9))
-    return use
+    seconds = int(age)
+    duration = Duration(seconds=seconds, nanos=int((age - seconds) * 1e9))
+    return CacheUse(outcome=outcome, entry_id=entry_id, age=duration)

@@ -8,7 +8,7 @@ from ragents_server.stored.v1.entry_pb2 import Entry
 
 SCHEMA = 1
 MAX_VALUE = 16 * 2**20  # bytes of a value when inflated; larger ones are not kept
-COMPRESSED_FROM = 512  # bytes; below, it does not pay
+COMPRESSED_FROM = 4096  # bytes; below, a reader's time is worth more than the bytes
 PAYS = 0.9  # a value that stays larger than this share of itself is kept as it is
 
 _compressor = zstandard.ZstdCompressor(level=3)  # writes the inflated size into the frame

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -21,8 +21,7 @@ T = TypeVar("T")
 DIGEST = re.compile("[0-9a-f]{32}")
 
 
-@dataclass(frozen=True, slots=True)
-class Hit(Generic[T]):
+class Hit(NamedTuple, Generic[T]):
     """What was found: the value, its age in seconds, and the state of the collections it was stored with."""
 
     value: T
@@ -119,11 +118,11 @@ class Layer:
         except CacheUnavailable as error:
             self._failed(key, error)
             return None
-        of, hit = found
-        self._stores.memory.keep(key, stored, self.seconds - hit.age, of)
+        entry, hit = found
+        self._stores.memory.keep(key, stored, self.seconds - hit.age, origin(entry))
         return hit
 
-    def _usable(self, key: Key, stored: bytes, read: Callable[[bytes], T]) -> tuple[Origin, Hit[T]] | None:
+    def _usable(self, key: Key, stored: bytes, read: Callable[[bytes], T]) -> tuple[Entry, Hit[T]] | None:
         """What the bytes hold, unless they are another's, garbage, cleared or too old."""
         try:
             entry = unpack(key, stored)
@@ -131,18 +130,21 @@ class Layer:
         except (Unreadable, DecodeError, ValueError) as error:
             self._failed(key, error)
             return None
-        age, of = max(0.0, self._clock() - entry.made_ms / 1000), origin(entry)
-        if age >= self.seconds or self._stores.clearings.drop(key, of, entry.clearing):
+        age = max(0.0, self._clock() - entry.made_ms / 1000)
+        if age >= self.seconds or self._is_cleared(key, entry):
             return None
-        return of, Hit(value, age, entry.epochs)
+        return entry, Hit(value, age, entry.epochs)
+
+    def _is_cleared(self, key: Key, entry: Entry) -> bool:
+        clearings = self._stores.clearings
+        return entry.clearing < clearings.number and clearings.drop(key, origin(entry), entry.clearing)
 
     def _failed(self, key: Key, error: Exception) -> None:
         self._stores.statistics.count(key.tenant, self.name, "errors")
         log.debug("cache, layer %s: %s", self.name, error)
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """The place of one value; `clearing` is the last one known when it was taken."""
 
     layer: Layer

@@ -1,7 +1,7 @@
 """The outermost guard: whatever goes wrong becomes a status of the contract, with reason, advice and wait."""
 
+import random
 import re
-import secrets
 from typing import Any
 
 import grpc
@@ -44,8 +44,13 @@ def _name(call: Call) -> None:
     request_id = call.metadata.get("x-request-id")
     traceparent = call.metadata.get("traceparent")
     given = TRACEPARENT.fullmatch(traceparent) if traceparent else None
-    call.trailers["x-request-id"] = request_id if request_id and PLAIN.fullmatch(request_id) else secrets.token_hex(16)
-    call.trailers["x-ragents-trace-id"] = given[1] if given else secrets.token_hex(16)
+    call.trailers["x-request-id"] = request_id if request_id and PLAIN.fullmatch(request_id) else _fresh()
+    call.trailers["x-ragents-trace-id"] = given[1] if given else _fresh()
+
+
+def _fresh() -> str:
+    """An id that nobody else has; it need not be a secret."""
+    return f"{random.getrandbits(128):032x}"
 
 
 async def _abort(call: Call, error: RagentsError) -> None:

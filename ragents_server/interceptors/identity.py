@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from ragents_server.caller import LOCAL, Caller, acting_for
+from ragents_server.caller import LOCAL, Caller, act_for
 from ragents_server.errors import InvalidRequest, PermissionDenied, Unauthenticated
 from ragents_server.identity.keys import Keys
 from ragents_server.interceptors.around import Call, Guard, Serve
@@ -35,8 +35,8 @@ def identity(keys: Keys | None) -> Guard:
             scope = RULES.get(rpc)
             if scope is None or scope not in caller.scopes:
                 raise PermissionDenied(f"{rpc} needs the scope {scope or 'of a later release'}")
-            with acting_for(caller):
-                return await serve(call)
+            act_for(caller)
+            return await serve(call)
 
         return identified
 

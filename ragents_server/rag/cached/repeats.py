@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ragents_client.v1.answer_pb2 import Answer
 from ragents_client.v1.cache_pb2 import CACHE_OUTCOME_HIT, CacheUse
@@ -47,8 +48,7 @@ class Repeats:
         return Place(self, (caller.tenant, caller.collections, request))
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The place of one response."""
 
     repeats: Repeats
