@@ -11,10 +11,10 @@ from pathlib import Path
 from ragents_client import RagentsError
 from ragents_server.models.minilm import MiniLM
 from scripts import figures
-from scripts.evaluation import answers, filings, follow_ups, retrieval, spans
+from scripts.evaluation import answers, filings, follow_ups, retrieval, semantic, spans
 from scripts.evaluation.server import ServerError, running_server
 from scripts.evaluation.service import PutError, Service
-from scripts.evaluation.sets import Answered, DataError, DataSet, Ranked, Spanned, find_sets, is_small
+from scripts.evaluation.sets import Answered, DataError, DataSet, Intended, Ranked, Spanned, find_sets, is_small
 from scripts.figures import Figure
 
 DATA = Path(__file__).parents[3] / "shared/data"  # beside the checkout, never in it
@@ -30,7 +30,8 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="a set, or a folder of sets; may be repeated: corpus.jsonl with queries.jsonl and qrels.tsv, or with "
-        "qa.jsonl (and corpus_partial.jsonl); docs/ with questions.jsonl (spans) or qa.jsonl (gold_docs)",
+        "qa.jsonl (and corpus_partial.jsonl); docs/ with questions.jsonl (spans) or qa.jsonl (gold_docs); "
+        "queries.jsonl alone (text, intent)",
     )
     figures.add_options(command)
     return command
@@ -78,6 +79,9 @@ async def measured(sets: Sequence[DataSet], *, short: bool) -> list[Figure]:
     found: list[Figure] = []
     async with running_server() as client, MiniLM.open() as model:
         for number, data in enumerate(sets):
+            if isinstance(data, Intended):
+                found += await semantic.evaluate(data, model)
+                continue
             collection = f"set-{number}"
             service = Service(client, data.name, collection)
             found += await figures_of(data, service, model, short=short)

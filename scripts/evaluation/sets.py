@@ -65,7 +65,15 @@ class Filed:
     questions: tuple[tuple[str, frozenset[str]], ...]
 
 
-DataSet = Ranked | Answered | Spanned | Filed
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """Questions and what each is asked for, without documents: two of one intent may have one answer."""
+
+    name: str
+    questions: tuple[tuple[str, str], ...]  # text, intent; no text twice
+
+
+DataSet = Ranked | Answered | Spanned | Filed | Intended
 
 
 def find_sets(folder: Path) -> list[DataSet]:
@@ -83,6 +91,8 @@ def sets_of(folder: Path) -> Iterator[DataSet]:
         yield read_ranked(folder, judgments)
     if corpus.is_file() and (folder / "qa.jsonl").is_file():
         yield read_answered(folder)
+    if not corpus.exists() and (folder / "queries.jsonl").is_file():
+        yield read_intended(folder)
     if documents.is_dir() and (folder / "questions.jsonl").is_file():
         yield read_spanned(folder)
     if documents.is_dir() and (folder / "qa.jsonl").is_file():
@@ -145,6 +155,18 @@ def read_filed(folder: Path) -> Filed:
     return Filed(folder.name, read_files(folder / "docs"), tuple(one for one in questions if one[1]))
 
 
+def read_intended(folder: Path) -> Intended:
+    """queries.jsonl with `text` and `intent`; of equal texts the first one."""
+    path = folder / "queries.jsonl"
+    intents = dict[str, str]()
+    try:
+        for row in rows(path):
+            intents.setdefault(row["text"], row["intent"])
+    except KeyError as error:
+        raise DataError(f"{path}: no field {error}") from None
+    return Intended(folder.name, tuple(intents.items()))
+
+
 def read_files(folder: Path) -> dict[str, Path]:
     """The files below a folder, by their paths in it."""
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
@@ -174,4 +196,4 @@ def is_small(data: DataSet) -> bool:
     """Whether the short form takes it."""
     if isinstance(data, Ranked | Answered):
         return sum(len(text) for text in data.corpus.values()) <= SMALL
-    return sum(path.stat().st_size for path in data.files.values()) <= SMALL
+    return not isinstance(data, Intended) and sum(path.stat().st_size for path in data.files.values()) <= SMALL

@@ -1,0 +1,1 @@
+"""What faults do to callers: several servers on one database and one Redis, broken under load."""

@@ -1,0 +1,143 @@
+"""Several servers on one database, as a deployment has them; each can be frozen, thawed and killed."""
+
+import asyncio
+import hashlib
+import json
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from scripts.evaluation.server import START, end, free_port, last_words
+from scripts.faulting.errors import FaultError
+from tests.services.processes import READINESS, SERVING, environment
+
+PAUSE = 0.05  # seconds between two looks at a server that starts
+SERVER = ("ragents_server",)
+# What happens to a call is to be seen, not mended: nothing is sent again.
+OPTIONS = [("grpc.enable_retries", 0), ("grpc.enable_http_proxy", 0), ("grpc.initial_reconnect_backoff_ms", 200)]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A caller's token and what it may do."""
+
+    token: str
+    tenant: str
+    collections: tuple[str, ...] = ()  # granted; empty: all
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes with a call."""
+        return (("authorization", f"Bearer {self.token}"),)
+
+
+@dataclass(eq=False, slots=True)
+class Replica:
+    """A running server, and the calls that are on their way to it."""
+
+    name: str
+    address: str
+    process: Process
+    channel: grpc.aio.Channel
+    frozen: bool = False
+    in_flight: dict[object, float] = field(default_factory=dict)  # when each began
+
+    def freeze(self) -> None:
+        """It keeps its connections and does nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+        self.frozen = True
+
+    def thaw(self) -> None:
+        """It goes on where it was."""
+        self.process.send_signal(signal.SIGCONT)
+        self.frozen = False
+
+    def leave(self) -> None:
+        """Asks it to end, without waiting for it."""
+        if self.process.returncode is None:
+            self.thaw()
+            self.process.terminate()
+
+    async def kill(self) -> None:
+        """Ends it at once."""
+        self.process.kill()
+        await self.process.wait()
+
+
+def write_keys(path: Path, keys: Sequence[Key]) -> Path:
+    """The file of keys that every replica reads."""
+    rows: dict[str, dict[str, Any]] = {
+        hashlib.sha256(key.token.encode()).hexdigest(): {
+            "tenant": key.tenant,
+            "scopes": ["ask", "write"],
+            "collections": list(key.collections),
+        }
+        for key in keys
+    }
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path
+
+
+@asynccontextmanager
+async def replicas(
+    folder: Path, each: Sequence[Mapping[str, object]], *, program: Sequence[str] = SERVER
+) -> AsyncIterator[list[Replica]]:
+    """One server for each row of settings (names in small letters), all started at once, all ready."""
+    async with AsyncExitStack() as stack:
+        opened = [
+            await stack.enter_async_context(_process(folder, f"replica-{number}", settings, program))
+            for number, settings in enumerate(each)
+        ]
+        await asyncio.gather(*(_ready(replica, folder / f"{replica.name}.log") for replica in opened))
+        yield opened
+        for replica in opened:
+            replica.leave()
+
+
+@asynccontextmanager
+async def _process(
+    folder: Path, name: str, settings: Mapping[str, object], program: Sequence[str]
+) -> AsyncIterator[Replica]:
+    address = f"127.0.0.1:{free_port()}"
+    given = {"listen": address, "data": folder / name, "lame_duck": 0, "log_level": "WARNING", **settings}
+    with (folder / f"{name}.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", *program),
+            env=environment(**given),
+            stdin=DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for us, who end it in order
+        )
+    try:
+        async with grpc.aio.insecure_channel(address, OPTIONS) as channel:
+            replica = Replica(name, address, process, channel)
+            yield replica
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGCONT)
+            await end(process)
+
+
+async def _ready(replica: Replica, log: Path) -> None:
+    health, request = health_pb2_grpc.HealthStub(replica.channel), health_pb2.HealthCheckRequest(service=READINESS)
+    try:
+        async with asyncio.timeout(START):
+            while replica.process.returncode is None:
+                try:
+                    if (await health.Check(request, timeout=START)).status == SERVING:
+                        return
+                except grpc.aio.AioRpcError:
+                    pass  # it does not listen yet
+                await asyncio.sleep(PAUSE)
+    except TimeoutError:
+        pass
+    raise FaultError(f"a server did not come up: {last_words(log)}")
