@@ -28,6 +28,7 @@ from ragents_server.rag.cached.housekeeping import Housekeeping
 from ragents_server.rag.cached.repeats import Repeats
 from ragents_server.rag.cached.retrieval import CachedRetrieval
 from ragents_server.rag.cached.rewriting import CachedStrategy
+from ragents_server.rag.cached.semantic import Semantic
 from ragents_server.rag.cached.writer import CachedWriter
 from ragents_server.rag.prompts import VERSION as WRITING_PROMPTS
 from ragents_server.rag.retrieval import Retriever
@@ -84,7 +85,11 @@ class Caches:
         if (layer := self.layers.get("answer")) is None:
             return writer
         signature = self._signature(*CHAT, writer=writer.model, prompts=WRITING_PROMPTS)
-        return CachedWriter(writer, layer, signature=signature, leases=self.leases)
+        semantic = self._semantic(layer, signature) if self.settings.cache_semantic else None
+        return CachedWriter(writer, layer, signature=signature, leases=self.leases, semantic=semantic)
+
+    def _semantic(self, layer: Layer, signature: str) -> Semantic:
+        return Semantic(layer, signature=signature, threshold=self.settings.cache_semantic_threshold)
 
     def _signature(self, *names: str, **further: object) -> str:
         """What a value depends on beside its question: these settings, and the release."""

@@ -32,8 +32,7 @@ from ragents_server.interceptors.around import Around, Guard
 from ragents_server.interceptors.deadline import deadline
 from ragents_server.interceptors.errors import errors
 from ragents_server.interceptors.identity import identity
-from ragents_server.interceptors.readiness import Readiness
-from ragents_server.interceptors.under_way import UnderWay
+from ragents_server.interceptors.serving import Serving
 from ragents_server.services.cache import CacheService
 from ragents_server.services.documents import DocumentService
 from ragents_server.services.query import QueryService
@@ -58,11 +57,11 @@ FLUSH = 0.5  # seconds for the last statuses to leave
 PROBES = ("", "ragents-readiness", "ragents-startup", *SERVICES)  # follow the state store; liveness never does
 
 
-def guards(settings: Settings, readiness: Readiness, under_way: UnderWay) -> Sequence[Guard]:
+def guards(settings: Settings, serving: Serving) -> Sequence[Guard]:
     """The guards around every RPC, outermost first; tracing, metrics and limits take their places here."""
     keys = read_keys(settings.keys) if settings.keys else None
     bounded = deadline(settings.deadline, settings.max_deadline, settings.upload_deadline)
-    return errors, under_way, identity(keys), readiness, bounded
+    return errors, identity(keys), serving, bounded
 
 
 def options(settings: Settings) -> list[tuple[str, Any]]:
@@ -84,15 +83,14 @@ class Server:
 
     grpc: grpc.aio.Server
     health: HealthServicer
-    readiness: Readiness
-    under_way: UnderWay
+    serving: Serving
     address: str  # the port is the one chosen where the setting's was 0
 
     async def set_ready(self, ready: bool) -> None:
         """Tells the probes whether calls would be served."""
-        if self.readiness.draining:
+        if self.serving.draining:
             return  # for good
-        self.readiness.started = self.readiness.started or ready
+        self.serving.started = self.serving.started or ready
         serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
         for name in PROBES:
             await self.health.set(name, serving if ready else not_serving)
@@ -100,13 +98,13 @@ class Server:
     async def drain(self, lame_duck: float, grace: float) -> None:
         """NOT_SERVING first, so that balancers look elsewhere; then no new calls; then those under way end."""
         await self.set_ready(False)  # not the liveness, which `enter_graceful_shutdown` would take away too
-        self.readiness.draining = True
+        self.serving.draining = True
         log.info("draining: no new calls in %.3g s, the end at most %.3g s after that", lame_duck, grace)
         await asyncio.sleep(lame_duck)
         log.info("no new calls any more")
         stopping = asyncio.create_task(self.grpc.stop(grace + FLUSH), name="stopping the listener")
         try:
-            await self.under_way.finish(grace)
+            await self.serving.finish(grace)
         finally:
             await self.grpc.stop(FLUSH)  # a probe's watch would last as long as the grace
             await stopping
@@ -116,8 +114,8 @@ class Server:
 async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
     """Listens, NOT_SERVING until `set_ready`; ends at once when left without a drain."""
     refuse_open_listener(settings)
-    readiness, under_way = Readiness(), UnderWay()
-    around = Around(guards(settings, readiness, under_way), settings.max_message)
+    serving = Serving()
+    around = Around(guards(settings, serving), settings.max_message)
     server = grpc.aio.server(interceptors=[around], options=options(settings))
     add_services(server, settings, parts)
     health = HealthServicer()
@@ -128,7 +126,7 @@ async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
             (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
         )
     host = settings.listen.rpartition(":")[0]
-    running = Server(server, health, readiness, under_way, f"{host}:{bind(server, settings.listen)}")
+    running = Server(server, health, serving, f"{host}:{bind(server, settings.listen)}")
     await running.set_ready(False)  # the servicer starts as SERVING
     await server.start()
     try:

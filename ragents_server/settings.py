@@ -101,6 +101,12 @@ class Settings(BaseSettings):
     cache_answer: bool = Field(True, description="Keep answers.")
     cache_answer_ttl: Seconds = Field(3600, description="Seconds that an answer is kept.")
     cache_answer_size: Bytes = Field(450 * 10**6, description="Bytes of answers in memory at most.")
+    cache_semantic: bool = Field(
+        False, description="Give a question the kept answer to one that asks the same in other words."
+    )
+    cache_semantic_threshold: float = Field(
+        0.9, ge=0, le=1, description="The least cosine of two such questions' vectors."
+    )
     rewriting: Literal["none", "contextual", "expand", "decompose", "hyde"] = Field(
         "contextual",
         description="How questions that do not say are rewritten; all but the first two need a chat model.",

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
-from google.protobuf.message import DecodeError
 
-from ragents_server.errors import InvalidRequest, MessageTooLarge
+from ragents_server.errors import MessageTooLarge
+from ragents_server.wire import decoded
 
 # Generic in their stubs only: at run time grpc's classes take no parameters.
 if TYPE_CHECKING:
@@ -25,33 +25,20 @@ class Call:
 
     method: str  # /ragents.v1.QueryService/Query
     context: Context
-    request: Any  # an iterator where the caller streams
+    request: Any  # its bytes; an iterator of bytes where the caller streams
     metadata: dict[str, str]
     trailers: dict[str, str] = field(default_factory=dict)  # sent with the status, whatever it is
     end: Callable[[], None] | None = None  # ends the call, once it is bounded
     draining: bool = False  # the server ends it, not its deadline
 
 
+Decode = Callable[[bytes], Any]
 Serve = Callable[[Call], Awaitable[Any]]
 Guard = Callable[[Serve], Serve]
 
 
-class _Malformed:
-    """Stands for a request whose bytes are no message of its type, until the guards are open."""
-
-
-def _tolerant(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
-    """Left to itself, grpc answers malformed bytes with UNKNOWN and the parser's words."""
-    if deserializer is None:
-        return None
-
-    def read(message: bytes) -> Any:
-        try:
-            return deserializer(message)
-        except (DecodeError, UnicodeDecodeError):
-            return _Malformed()
-
-    return read
+def _as_it_is(message: bytes) -> bytes:
+    return message
 
 
 def _encoded(serializer: Callable[[Any], bytes] | None) -> Callable[[Any], bytes] | None:
@@ -61,15 +48,9 @@ def _encoded(serializer: Callable[[Any], bytes] | None) -> Callable[[Any], bytes
     return lambda reply: reply if isinstance(reply, bytes) else serializer(reply)
 
 
-def _checked(request: Any) -> Any:
-    if isinstance(request, _Malformed):
-        raise InvalidRequest("the request's bytes are not a message of its type")
-    return request
-
-
-async def _checked_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+async def _decoded_stream(decode: Callable[[bytes], Any], requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
     async for request in requests:
-        yield _checked(request)
+        yield decoded(decode, request)
 
 
 class Around(grpc.aio.ServerInterceptor):
@@ -103,27 +84,33 @@ class Around(grpc.aio.ServerInterceptor):
         return self._handlers[method]
 
     def _around(self, method: str, handler: Handler) -> Handler:
-        read, write = _tolerant(handler.request_deserializer), _encoded(handler.response_serializer)
+        """The handler inside the guards; requests are decoded there, so that malformed ones are refused like others."""
+        decode, encode = handler.request_deserializer or _as_it_is, _encoded(handler.response_serializer)
         if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), read, write)
+            serve = self._unary(method, handler.unary_unary, decode)
+            return grpc.unary_unary_rpc_method_handler(serve, None, encode)
         if handler.unary_stream is not None:
-            return grpc.unary_stream_rpc_method_handler(self._stream(method, handler.unary_stream), read, write)
+            serve = self._stream(method, handler.unary_stream, decode)
+            return grpc.unary_stream_rpc_method_handler(serve, None, encode)
         if handler.stream_stream is not None:
-            inner = handler.stream_stream
-            return grpc.stream_stream_rpc_method_handler(self._stream(method, inner, streams=True), read, write)
+            serve = self._stream(method, handler.stream_stream, decode, streams=True)
+            return grpc.stream_stream_rpc_method_handler(serve, None, encode)
         raise NotImplementedError(f"{method}: client streaming has no use in the contract")
 
-    def _unary(self, method: str, inner: Callable[..., Any]) -> Callable[[Any, Context], Awaitable[Any]]:
+    def _unary(self, method: str, inner: Callable[..., Any], decode: Decode) -> Callable[[Any, Context], Any]:
+        takes_bytes = getattr(inner, "takes_bytes", False)
+
         async def reply(call: Call) -> Any:
-            return self._fitting(await inner(_checked(call.request), call.context))
+            request = call.request if takes_bytes else decoded(decode, call.request)
+            return self._fitting(await inner(request, call.context))
 
         return self._guarded(method, reply)
 
     def _stream(
-        self, method: str, inner: Callable[..., Any], *, streams: bool = False
-    ) -> Callable[[Any, Context], Awaitable[Any]]:
+        self, method: str, inner: Callable[..., Any], decode: Decode, *, streams: bool = False
+    ) -> Callable[[Any, Context], Any]:
         async def reply(call: Call) -> None:
-            asked = _checked_stream(call.request) if streams else _checked(call.request)
+            asked = _decoded_stream(decode, call.request) if streams else decoded(decode, call.request)
             async with aclosing(inner(asked, call.context)) as replies:
                 async for one in replies:
                     await call.context.write(self._fitting(one))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from ragents_client.v1.answer_pb2 import CACHE_MODE_UNSPECIFIED, CACHE_MODE_USE, Question
+from ragents_client.v1.answer_pb2 import Question
 from ragents_client.v1.batch_pb2 import BatchItem
 from ragents_client.v1.query_service_pb2 import (
     BatchQueryRequest,
@@ -26,9 +26,9 @@ from ragents_server.rag.engine import Answerer, last_answer
 from ragents_server.rag.retrieval import Retriever
 from ragents_server.services.checks import check_question
 from ragents_server.services.context import Context
+from ragents_server.wire import decoded, takes_bytes
 
 MAX_BATCH = 100
-USING = {CACHE_MODE_UNSPECIFIED, CACHE_MODE_USE}
 BATCH_CONCURRENCY = 8  # questions of one batch that are answered at once
 
 
@@ -40,21 +40,18 @@ class QueryService(QueryServiceServicer):
         self._retriever = retriever
         self._repeats = repeats
 
-    async def Query(  # type: ignore[override]
-        self, request: QueryRequest, context: Context
-    ) -> QueryResponse | bytes:
+    @takes_bytes
+    async def Query(self, request: bytes, context: Context) -> QueryResponse | bytes:  # type: ignore[override]
         """The last event of the stream; for an exact repeat, the same bytes again."""
         caller = current_caller()
-        place = None
-        if self._repeats is not None and request.question.cache_mode in USING:
-            place = self._repeats.place(request.SerializeToString(), caller)
-            if (found := await place.find()) is not None:
-                response, use = found
-                return response + QueryResponse(cache=use).SerializeToString()  # on the wire, parts of a message add up
-        question = check_question(request.question, caller)
+        place = None if self._repeats is None else self._repeats.place(request, caller)
+        if place is not None and (found := await place.find()) is not None:
+            response, use = found
+            return response + QueryResponse(cache=use).SerializeToString()  # on the wire, parts of a message add up
+        question = check_question(decoded(QueryRequest.FromString, request).question, caller)
         with telling(question.cache_mode) as facts:
             answer = await last_answer(self._answerer(question, caller))
-        if place is not None:
+        if place is not None and facts.reads:
             place.keep(QueryResponse(answer=answer).SerializeToString(), tuple(question.collections), answer, facts)
         return QueryResponse(answer=answer, cache=facts.answer)
 

@@ -34,10 +34,19 @@ def answer(signature: str, question: Question, found: Found) -> bytes:
     A passage counts with all that an answer shows of it but its scores, which other documents move.
     """
     asked = (signature.encode(), question.text.encode(), found.question.encode(), *map(_bytes, question.history))
-    return _digest(b"answer", *asked, b"passages", *map(_unscored, found.passages))
+    return _digest(b"answer", *asked, b"passages", *map(unscored, found.passages))
 
 
-def _unscored(passage: Passage) -> bytes:
+def wordings(signature: str, question: Question, found: Found) -> bytes:
+    """Of the questions answered from this set of passages, whatever their words and the passages' order."""
+    asked = (signature.encode(), found.embeddings.model.encode(), *map(_bytes, question.conditions))
+    collections = sorted(name.encode() for name in question.collections)
+    passages = sorted(map(unscored, found.passages))
+    return _digest(b"wordings", *asked, b"collections", *collections, b"passages", *passages)
+
+
+def unscored(passage: Passage) -> bytes:
+    """All that an answer shows of a passage but its scores."""
     copy = Passage()
     copy.CopyFrom(passage)
     copy.ClearField("score")

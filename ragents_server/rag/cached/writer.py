@@ -1,11 +1,11 @@
 """A writer that remembers its answers: the same passages for the same question are written from once."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from ragents_client.v1.answer_pb2 import Answer, Question
+from ragents_client.v1.answer_pb2 import Answer, Passage, Question
 from ragents_client.v1.cache_pb2 import (
     CACHE_OUTCOME_HIT,
     CACHE_OUTCOME_MISS,
@@ -22,6 +22,7 @@ from ragents_server.caller import current_caller
 from ragents_server.facts import Facts, cache_use, current_facts
 from ragents_server.rag.cached import digests
 from ragents_server.rag.cached.found import origin
+from ragents_server.rag.cached.semantic import Semantic, Stored
 from ragents_server.rag.retrieval import Found
 from ragents_server.rag.writers import Writer
 
@@ -37,13 +38,25 @@ class _Told:
 
 
 class CachedWriter:
-    """Plays `Writer`; `signature` tells the settings and prompts that an answer depends on."""
+    """Plays `Writer`; `signature` tells the settings and prompts that an answer depends on.
 
-    def __init__(self, writer: Writer, layer: Layer, *, signature: str, leases: Leases | None = None) -> None:
+    With `semantic`, a question may get the answer to one that asks the same in other words.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        layer: Layer,
+        *,
+        signature: str,
+        leases: Leases | None = None,
+        semantic: Semantic | None = None,
+    ) -> None:
         self._writer = writer
         self._layer = layer
         self._signature = signature
         self._leases = leases
+        self._semantic = semantic
         self._flights = Flights[_Told]()
 
     @property
@@ -72,8 +85,9 @@ class CachedWriter:
                 async for one in told:
                     yield one
             return
-        if (hit := await slot.get(Answer.FromString)) is not None:
-            for one in _replayed(hit, found, cache_use(_outcome(hit, facts), slot.entry_id, hit.age)):
+        if (stored := await self._stored(slot, question, found)) is not None:
+            told_as = cache_use(_outcome(stored.hit, facts), stored.entry_id, stored.hit.age)
+            for one in _replayed(stored.hit, stored.passages, told_as):
                 yield one
             return
         shared = self._flights.is_flying(slot.key)
@@ -84,6 +98,15 @@ class CachedWriter:
                 if shared and use is not None:
                     use = cache_use(CACHE_OUTCOME_SHARED, use.entry_id)
                 yield _Told(_copy(one.event), use)
+
+    async def _stored(self, slot: Slot, question: Question, found: Found) -> Stored | None:
+        """The answer to this question, or else to one that asks the same; one look-up is counted either way."""
+        stored = None
+        if self._semantic is not None and await slot.peek(Answer.FromString) is None:
+            stored = await self._semantic.find(slot, question, found)
+        if stored is None and (hit := await slot.get(Answer.FromString)) is not None:
+            stored = Stored(hit, slot.entry_id, found.passages)
+        return stored
 
     async def _made(self, slot: Slot, question: Question, found: Found, epochs: bytes) -> AsyncGenerator[_Told, None]:
         """Leads, or waits for the replica that does and takes over where it dies."""
@@ -98,7 +121,7 @@ class CachedWriter:
                     return
             hit = hit or await self._awaited(slot)
             if hit is not None:
-                for one in _replayed(hit, found, cache_use(CACHE_OUTCOME_SHARED, slot.entry_id, hit.age)):
+                for one in _replayed(hit, found.passages, cache_use(CACHE_OUTCOME_SHARED, slot.entry_id, hit.age)):
                     yield one
                 return
             attempt += 1
@@ -130,11 +153,15 @@ class CachedWriter:
                 if event.HasField("answer"):
                     use = cache_use(CACHE_OUTCOME_MISS, "")
                     if event.answer.usage.model == self.model:  # not a fallback's answer under the first one's name
-                        await slot.put(
-                            _unsourced(event.answer), origin(found, tuple(question.collections)), epochs=epochs
-                        )
+                        await self._keep(slot, event.answer, question, found, epochs)
                         use.entry_id = slot.entry_id
                 yield _Told(event, use)
+
+    async def _keep(self, slot: Slot, answer: Answer, question: Question, found: Found, epochs: bytes) -> None:
+        of = origin(found, tuple(question.collections))
+        await slot.put(_unsourced(answer), of, epochs=epochs)
+        if self._semantic is not None and not answer.HasField("refusal"):  # who is refused asks again in other words
+            await self._semantic.add(slot, question, found, of, epochs)
 
 
 def _outcome(hit: Hit[Answer], facts: Facts) -> CacheOutcome.ValueType:
@@ -150,10 +177,10 @@ def _unsourced(answer: Answer) -> bytes:
     return copy.SerializeToString()
 
 
-def _replayed(hit: Hit[Answer], found: Found, use: CacheUse) -> list[_Told]:
+def _replayed(hit: Hit[Answer], passages: Sequence[Passage], use: CacheUse) -> list[_Told]:
     """The events of an answer that is there: as when it was made, but in one piece."""
     answer = hit.value
-    answer.passages.extend(found.passages)
+    answer.passages.extend(passages)
     delta = [] if answer.HasField("refusal") else [_Told(Event(delta=Delta(text=answer.text)))]
     return [*delta, _Told(Event(answer=answer), use)]
 

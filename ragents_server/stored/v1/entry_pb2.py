@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from ragents_client.v1 import answer_pb2 as ragents_dot_v1_dot_answer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dragents/stored/v1/entry.proto\x12\x11ragents.stored.v1\x1a\x17ragents/v1/answer.proto\"\xc2\x01\n\x05\x45ntry\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\r\n\x05layer\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\x0c\x12\x0f\n\x07made_ms\x18\x05 \x01(\x03\x12\x10\n\x08\x63learing\x18\x06 \x01(\x03\x12\x13\n\x0b\x63ollections\x18\x07 \x03(\t\x12\x11\n\tdocuments\x18\x08 \x03(\t\x12\x0e\n\x06\x65pochs\x18\t \x01(\x0c\x12\r\n\x05value\x18\n \x01(\x0c\x12\x10\n\x08inflated\x18\x0b \x01(\x05\"\x1b\n\tEmbedding\x12\x0e\n\x06vector\x18\x01 \x01(\x0c\")\n\x07Rewrite\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08searches\x18\x02 \x03(\t\"\xec\x01\n\tRetrieval\x12%\n\x08passages\x18\x01 \x03(\x0b\x32\x13.ragents.v1.Passage\x12/\n\tsentences\x18\x02 \x03(\x0b\x32\x1c.ragents.stored.v1.Sentences\x12\x32\n\x03idf\x18\x03 \x03(\x0b\x32%.ragents.stored.v1.Retrieval.IdfEntry\x12\x0e\n\x06vector\x18\x04 \x01(\x0c\x12\x17\n\x0f\x65mbedding_model\x18\x05 \x01(\t\x1a*\n\x08IdfEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"=\n\tSentences\x12\r\n\x05spans\x18\x01 \x03(\x05\x12\x0f\n\x07vectors\x18\x02 \x01(\x0c\x12\x10\n\x08\x65mbedded\x18\x03 \x01(\x08\x42L\n\x11ragents.stored.v1P\x01Z!ragents/stored/v1;ragentsstoredv1\xaa\x02\x11Ragents.Stored.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dragents/stored/v1/entry.proto\x12\x11ragents.stored.v1\x1a\x17ragents/v1/answer.proto\"\xc2\x01\n\x05\x45ntry\x12\x0e\n\x06schema\x18\x01 \x01(\x05\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\r\n\x05layer\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\x0c\x12\x0f\n\x07made_ms\x18\x05 \x01(\x03\x12\x10\n\x08\x63learing\x18\x06 \x01(\x03\x12\x13\n\x0b\x63ollections\x18\x07 \x03(\t\x12\x11\n\tdocuments\x18\x08 \x03(\t\x12\x0e\n\x06\x65pochs\x18\t \x01(\x0c\x12\r\n\x05value\x18\n \x01(\x0c\x12\x10\n\x08inflated\x18\x0b \x01(\x05\"\x1b\n\tEmbedding\x12\x0e\n\x06vector\x18\x01 \x01(\x0c\")\n\x07Rewrite\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08searches\x18\x02 \x03(\t\"8\n\x08Wordings\x12,\n\x08wordings\x18\x01 \x03(\x0b\x32\x1a.ragents.stored.v1.Wording\"J\n\x07Wording\x12\x10\n\x08question\x18\x01 \x01(\t\x12\x0e\n\x06vector\x18\x02 \x01(\x0c\x12\x0e\n\x06\x61nswer\x18\x03 \x01(\x0c\x12\r\n\x05order\x18\x04 \x03(\x05\"\xec\x01\n\tRetrieval\x12%\n\x08passages\x18\x01 \x03(\x0b\x32\x13.ragents.v1.Passage\x12/\n\tsentences\x18\x02 \x03(\x0b\x32\x1c.ragents.stored.v1.Sentences\x12\x32\n\x03idf\x18\x03 \x03(\x0b\x32%.ragents.stored.v1.Retrieval.IdfEntry\x12\x0e\n\x06vector\x18\x04 \x01(\x0c\x12\x17\n\x0f\x65mbedding_model\x18\x05 \x01(\t\x1a*\n\x08IdfEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"=\n\tSentences\x12\r\n\x05spans\x18\x01 \x03(\x05\x12\x0f\n\x07vectors\x18\x02 \x01(\x0c\x12\x10\n\x08\x65mbedded\x18\x03 \x01(\x08\x42L\n\x11ragents.stored.v1P\x01Z!ragents/stored/v1;ragentsstoredv1\xaa\x02\x11Ragents.Stored.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,10 +41,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMBEDDING']._serialized_end=301
   _globals['_REWRITE']._serialized_start=303
   _globals['_REWRITE']._serialized_end=344
-  _globals['_RETRIEVAL']._serialized_start=347
-  _globals['_RETRIEVAL']._serialized_end=583
-  _globals['_RETRIEVAL_IDFENTRY']._serialized_start=541
-  _globals['_RETRIEVAL_IDFENTRY']._serialized_end=583
-  _globals['_SENTENCES']._serialized_start=585
-  _globals['_SENTENCES']._serialized_end=646
+  _globals['_WORDINGS']._serialized_start=346
+  _globals['_WORDINGS']._serialized_end=402
+  _globals['_WORDING']._serialized_start=404
+  _globals['_WORDING']._serialized_end=478
+  _globals['_RETRIEVAL']._serialized_start=481
+  _globals['_RETRIEVAL']._serialized_end=717
+  _globals['_RETRIEVAL_IDFENTRY']._serialized_start=675
+  _globals['_RETRIEVAL_IDFENTRY']._serialized_end=717
+  _globals['_SENTENCES']._serialized_start=719
+  _globals['_SENTENCES']._serialized_end=780
 # @@protoc_insertion_point(module_scope)

@@ -118,6 +118,58 @@ class Rewrite(google.protobuf.message.Message):
 global___Rewrite = Rewrite
 
 @typing.final
+class Wordings(google.protobuf.message.Message):
+    """Questions with their answers, all from one set of passages: how an answer is found by its meaning."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    WORDINGS_FIELD_NUMBER: builtins.int
+    @property
+    def wordings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Wording]:
+        """The latest first."""
+
+    def __init__(
+        self,
+        *,
+        wordings: _abc.Iterable[global___Wording] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["wordings", b"wordings"]) -> None: ...
+
+global___Wordings = Wordings
+
+@typing.final
+class Wording(google.protobuf.message.Message):
+    """One question that was answered."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    QUESTION_FIELD_NUMBER: builtins.int
+    VECTOR_FIELD_NUMBER: builtins.int
+    ANSWER_FIELD_NUMBER: builtins.int
+    ORDER_FIELD_NUMBER: builtins.int
+    question: builtins.str
+    """The question's text."""
+    vector: builtins.bytes
+    """The question's vector, little-endian float32."""
+    answer: builtins.bytes
+    """The digest of its answer's entry, which is in the layer `answer`."""
+    @property
+    def order(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Of each passage, in the order that the answer's citations count in, its place (from 0) in the set sorted by bytes."""
+
+    def __init__(
+        self,
+        *,
+        question: builtins.str = ...,
+        vector: builtins.bytes = ...,
+        answer: builtins.bytes = ...,
+        order: _abc.Iterable[builtins.int] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answer", b"answer", "order", b"order", "question", b"question", "vector", b"vector"]) -> None: ...
+
+global___Wording = Wording
+
+@typing.final
 class Retrieval(google.protobuf.message.Message):
     """The value of the layer `retrieval`."""
 

@@ -1,23 +1,32 @@
-"""The drain's guard: it knows the calls under way, so that a drain ends with the last of them, or ends them."""
+"""The guard of start and drain: a server takes calls once it has started, and knows those under way until they end."""
 
 import asyncio
 from typing import Any
 
+from ragents_server.errors import StateUnavailable
 from ragents_server.interceptors.around import Call, Serve
 
 
-class UnderWay:
-    """The calls that are being served; probes and their watches, which never end by themselves, are not among them."""
+class Serving:
+    """Whether the server has started, whether it drains, and its calls.
+
+    What happens to its database later, each call finds out itself. Probes and their watches, which never end by
+    themselves, are not among the calls.
+    """
 
     def __init__(self) -> None:
+        self.started = False
+        self.draining = False  # then it is NOT_SERVING for good
         self._calls: dict[int, Call] = {}
         self._none = asyncio.Event()
         self._none.set()
 
     def __call__(self, serve: Serve) -> Serve:
-        """Lets the call be ended from outside."""
+        """Refuses calls until the server has started, rather than answer wrong; lets them be ended from outside."""
 
         async def guarded(call: Call) -> Any:
+            if not self.started:
+                raise StateUnavailable("the server is starting: its database does not answer yet")
             self._calls[id(call)] = call
             self._none.clear()
             try:
