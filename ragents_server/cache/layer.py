@@ -54,6 +54,7 @@ class Layer:
         self.name = name
         self.seconds = seconds
         self._stores = stores
+        self._remembers = stores.memory.keeps(name)
         self._compress = compress
         self._clock = clock
 
@@ -63,7 +64,8 @@ class Layer:
 
     async def find(self, key: Key, read: Callable[[bytes], T], *, counted: bool) -> Hit[T] | None:
         """What is stored there, where it can be used; `read` raises ValueError or DecodeError for what it cannot."""
-        hit = self._in_memory(key, read) or await self._in_shared(key, read)
+        hit = self._in_memory(key, read) if self._remembers else None
+        hit = hit or await self._in_shared(key, read)
         if counted:
             self._stores.statistics.count(key.tenant, self.name, "misses" if hit is None else "hits")
         return hit
@@ -119,7 +121,8 @@ class Layer:
             self._failed(key, error)
             return None
         entry, hit = found
-        self._stores.memory.keep(key, stored, self.seconds - hit.age, origin(entry))
+        if self._remembers:
+            self._stores.memory.keep(key, stored, self.seconds - hit.age, origin(entry))
         return hit
 
     def _usable(self, key: Key, stored: bytes, read: Callable[[bytes], T]) -> tuple[Entry, Hit[T]] | None:

@@ -35,6 +35,10 @@ class Memory:
         self._layers = {layer: Lru[Key, _Held](size, evicted=made_room, clock=clock) for layer, size in sizes.items()}
         self._of_document: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
 
+    def keeps(self, layer: str) -> bool:
+        """Whether there is any room for the layer."""
+        return self._layers[layer].size > 0
+
     def look(self, key: Key) -> bytes | None:
         """The entry's bytes, at once."""
         held = self._layers[key.layer].get(key)

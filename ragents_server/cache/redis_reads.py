@@ -1,6 +1,6 @@
 """Reads that wait at the same time share one MGET: a round trip costs more than a key in it.
 
-The first reader of an idle store asks at once, by itself. Those who come while requests are under way gather, and a
+The first reader of an idle store asks at once, by itself. Those who come while a request is under way gather, and a
 task of the connection's, not of any caller's, asks for them all: whoever is cancelled leaves the others alone.
 """
 
@@ -13,7 +13,6 @@ from ragents_server.connections.redis import Redis, RedisRefused, RedisUnavailab
 
 MOST_KEYS = 256  # in one MGET
 MOST_WAITING = 10_000
-AT_ONCE = 2  # requests for one slot: while Redis works on one, we take the other's replies apart
 
 CLOSED = "the connections to Redis were closed"
 KINDS = {bytes, type(None)}
@@ -43,15 +42,15 @@ class _Slot:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._waiting = deque[Reader]()
-        self.under_way = 0  # requests
+        self.under_way = False  # a request; one at a time: the more share the next one, the less each costs
 
     async def alone(self, name: str) -> bytes | None:
         """What is stored there, by a request of its own."""
-        self.under_way += 1
+        self.under_way = True
         try:
             return _checked([await self._redis.call(name, "GET", name)], 1)[0]
         finally:
-            self.under_way -= 1
+            self.under_way = False
             self._go_on()
 
     def join(self, name: str) -> "asyncio.Future[bytes | None]":
@@ -60,13 +59,11 @@ class _Slot:
             raise RedisUnavailable("too many reads wait")
         found: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((name, found))
-        if self.under_way < AT_ONCE:
-            self._go_on()
         return found
 
     def _go_on(self) -> None:
         if self._waiting:
-            self.under_way += 1
+            self.under_way = True
             self._redis.spawn(self._read()).add_done_callback(self._ended)
 
     async def _read(self) -> None:
@@ -83,7 +80,7 @@ class _Slot:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         """Here rather than in the task: one that is cancelled before it begins runs nothing."""
-        self.under_way -= 1
+        self.under_way = False
         if task.cancelled():
             _fail(self._waiting, RedisUnavailable(CLOSED))
             self._waiting.clear()

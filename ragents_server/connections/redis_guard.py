@@ -31,16 +31,20 @@ class Tasks:
 
     def __init__(self) -> None:
         self._running = set[asyncio.Task[Any]]()
+        self._ended = False
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-        """Starts a task and keeps it."""
+        """Starts a task and keeps it; after the end it is cancelled before it begins."""
         task = asyncio.create_task(work)
+        if self._ended:
+            task.cancel()
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
     async def end(self) -> None:
         """Cancels them all, and waits until they are gone."""
+        self._ended = True
         running = list(self._running)
         for task in running:
             task.cancel()

@@ -1,14 +1,9 @@
 """What a whole look-up in the shared Redis costs when many wait at once: checked and decoded, against plain GETs."""
 
-import asyncio
 import itertools
 import os
 import statistics
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-
-from redis.asyncio import Redis
+from collections.abc import Mapping
 
 from ragents_client.v1 import Answer
 from ragents_server.cache.clearings import Clearings
@@ -20,25 +15,15 @@ from ragents_server.cache.statistics import Statistics
 from ragents_server.cache.stores import LAYERS, Key
 from ragents_server.connections.redis import open_redis
 from scripts.benchmarks.errors import BenchError
-from scripts.benchmarks.load import PATIENCE
+from scripts.benchmarks.load import cpu_ms, raced
+from scripts.benchmarks.reads import CALLERS, plain_client
 from scripts.benchmarks.texts import Author
 from scripts.figures import Figure
 from tests.redis_servers import valkey_server
 
 TENANT, LAYER = "bench", "answer"
 KEYS, LENGTH = 500, 2_000  # characters of an answer, about
-CALLERS = 50
 GAIN = 5.0  # at least
-
-Read = Callable[[bytes], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """What one way took in one round."""
-
-    rate: float  # reads a second
-    cpu: float  # microseconds of this process a read
 
 
 async def layer_reads(*, rounds: int, calls: int) -> list[Figure]:
@@ -46,7 +31,7 @@ async def layer_reads(*, rounds: int, calls: int) -> list[Figure]:
     async with (
         valkey_server() as server,
         open_redis(server.url, setting="RAGENTS_CACHE", timeout=1.0) as shared,
-        Redis(host="127.0.0.1", port=server.port) as client,
+        plain_client(server) as client,
     ):
         stores = Stores(Memory(dict.fromkeys(LAYERS, 0)), RedisStore(shared), Clearings(), Statistics(None))
         layer = Layer(LAYER, stores, seconds=3600)
@@ -61,7 +46,10 @@ async def layer_reads(*, rounds: int, calls: int) -> list[Figure]:
                 raise BenchError("an answer is gone")
 
         asked = list(itertools.islice(itertools.cycle(answers), CALLERS * calls))
-        turns = [(await _taken(plain, asked), await _taken(decoded, asked)) for _ in range(rounds)]
+        turns = [
+            (await raced(plain, asked, callers=CALLERS), await raced(decoded, asked, callers=CALLERS))
+            for _ in range(rounds)
+        ]
     return [
         Figure("redis_reads_decoded_50_callers", statistics.median(ours.rate for _, ours in turns), "reads/s"),
         Figure.at_least(
@@ -70,25 +58,9 @@ async def layer_reads(*, rounds: int, calls: int) -> list[Figure]:
             GAIN,
             "times",
         ),
-        Figure("redis_read_plain_cpu", statistics.median(plain.cpu for plain, _ in turns), "CPU us/read"),
-        Figure("redis_read_decoded_cpu", statistics.median(ours.cpu for _, ours in turns), "CPU us/read"),
+        Figure("redis_read_plain_cpu", 1e3 * cpu_ms([plain for plain, _ in turns]), "CPU us/read"),
+        Figure("redis_read_decoded_cpu", 1e3 * cpu_ms([ours for _, ours in turns]), "CPU us/read"),
     ]
-
-
-async def _taken(read: Read, asked: Sequence[bytes]) -> _Taken:
-    """One read at a time in each task; a limit of time for each would cost as much as some of what is measured."""
-    left = iter(asked)
-
-    async def caller() -> None:
-        for one in left:
-            await read(one)
-
-    spent, began = time.process_time(), time.perf_counter()
-    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
-        for _ in range(CALLERS):
-            group.create_task(caller())
-    wall = time.perf_counter() - began
-    return _Taken(len(asked) / wall, 1e6 * (time.process_time() - spent) / len(asked))
 
 
 async def _filled(layer: Layer) -> Mapping[bytes, Answer]:
