@@ -4,7 +4,7 @@ import json
 
 from scripts.figures import FOLDER, number
 
-PAGES = ("eval", "bench-main")
+PAGES = ("eval", "bench-main", "bench-cache", "faults-stale", "faults-single-flight", "faults-redis-away")
 
 
 def rows() -> list[str]:

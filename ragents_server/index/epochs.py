@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from asyncpg import Record
@@ -25,9 +26,8 @@ NOWHERE = bytes(16)  # the epoch of a collection that is not there
 Place = tuple[str, str]  # tenant and collection
 
 
-def steady() -> float:
-    """Seconds of a clock that nobody sets and that, where the system has such a one, goes on while it is suspended."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+# A clock that nobody sets and that, where the system has such a one, goes on while it is suspended.
+steady = partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
 
 
 class ClearingRow(NamedTuple):

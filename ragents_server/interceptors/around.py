@@ -26,7 +26,7 @@ class Call:
     method: str  # /ragents.v1.QueryService/Query
     context: Context
     request: Any  # its bytes; an iterator of bytes where the caller streams
-    metadata: dict[str, str]
+    metadata: dict[str, str]  # of keys that end in -bin, which no guard reads, bytes
     trailers: dict[str, str] = field(default_factory=dict)  # sent with the status, whatever it is
     end: Callable[[], None] | None = None  # ends the call, once it is bounded
     draining: bool = False  # the server ends it, not its deadline
@@ -122,8 +122,7 @@ class Around(grpc.aio.ServerInterceptor):
             serve = guard(serve)
 
         async def served(request: Any, context: Context) -> Any:
-            given = context.invocation_metadata() or ()
-            metadata = {key: value for key, value in given if isinstance(value, str)}
+            metadata: dict[str, Any] = dict(context.invocation_metadata() or ())
             return await serve(Call(method, context, request, metadata))
 
         return served

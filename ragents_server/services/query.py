@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 from ragents_client.v1.answer_pb2 import Question
 from ragents_client.v1.batch_pb2 import BatchItem
+from ragents_client.v1.cache_pb2 import CacheUse
 from ragents_client.v1.query_service_pb2 import (
     BatchQueryRequest,
     BatchQueryResponse,
@@ -46,13 +47,13 @@ class QueryService(QueryServiceServicer):
         caller = current_caller()
         place = None if self._repeats is None else self._repeats.place(request, caller)
         if place is not None and (found := await place.find()) is not None:
-            response, use = found
-            return response + QueryResponse(cache=use).SerializeToString()  # on the wire, parts of a message add up
+            return found
         question = check_question(decoded(QueryRequest.FromString, request).question, caller)
         with telling(question.cache_mode) as facts:
             answer = await last_answer(self._answerer(question, caller))
         if place is not None and facts.reads:
-            place.keep(QueryResponse(answer=answer).SerializeToString(), tuple(question.collections), answer, facts)
+            response = QueryResponse(answer=answer).SerializeToString()
+            place.keep(response, _envelope, tuple(question.collections), answer, facts)
         return QueryResponse(answer=answer, cache=facts.answer)
 
     async def StreamQuery(self, request: StreamQueryRequest, context: Context) -> AsyncIterator[StreamQueryResponse]:
@@ -95,3 +96,7 @@ class QueryService(QueryServiceServicer):
             except Exception as error:  # noqa: BLE001 - becomes this item's Failure, a bug as an incident id
                 return BatchItem(index=index, failure=known(error, "BatchQuery").failure())
         return BatchItem(index=index, answer=answer, cache=facts.answer)
+
+
+def _envelope(use: CacheUse) -> bytes:
+    return QueryResponse(cache=use).SerializeToString()

@@ -1,6 +1,7 @@
 """The short way of an exact repeat: the response's bytes as they were sent, while the collections are as they were."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,20 +16,35 @@ from ragents_server.caller import Caller
 from ragents_server.facts import Facts, cache_use
 from ragents_server.rag.cached.retrieval import State
 
+AGE_STEP = 0.1  # seconds that an envelope is told again as it is
 OVERHEAD = 1000  # bytes of a repeat beside its request and response
 
 Asked = tuple[str, frozenset[str], bytes]  # tenant, granted collections, the request's bytes
 
 
-@dataclass(frozen=True, slots=True)
+Envelope = Callable[[CacheUse], bytes]  # the part of a response that tells how the cache was used
+
+
+@dataclass(slots=True)
 class _Repeat:
     response: bytes
+    envelope: Envelope
     key: Key
     entry_id: str
     origin: Origin
     epochs: bytes
     clearing: int
     made: float  # when the answer was, on the clock
+    told: float = float("-inf")  # when the envelope was made
+    whole: bytes = b""
+
+    def told_now(self) -> bytes:
+        """The response's bytes with its envelope, whose age may be AGE_STEP short."""
+        now = time.monotonic()
+        if now - self.told > AGE_STEP:
+            use = cache_use(CACHE_OUTCOME_HIT, self.entry_id, now - self.made)
+            self.whole, self.told = self.response + self.envelope(use), now  # on the wire, parts of a message add up
+        return self.whole
 
 
 class Repeats:
@@ -54,8 +70,8 @@ class Place(NamedTuple):
     repeats: Repeats
     asked: Asked
 
-    async def find(self) -> tuple[bytes, CacheUse] | None:
-        """The response's bytes, where they are still right, and how that is to be told."""
+    async def find(self) -> bytes | None:
+        """The response's bytes, where they are still right."""
         kept = self.repeats.kept.get(self.asked)
         if kept is None:
             return None
@@ -67,9 +83,11 @@ class Place(NamedTuple):
             self.repeats.kept.pop(self.asked)
             return None
         self.repeats.statistics.count(tenant, "answer", "hits")
-        return kept.response, cache_use(CACHE_OUTCOME_HIT, kept.entry_id, time.monotonic() - kept.made)
+        return kept.told_now()
 
-    def keep(self, response: bytes, collections: tuple[str, ...], answer: Answer, facts: Facts) -> None:
+    def keep(
+        self, response: bytes, envelope: Envelope, collections: tuple[str, ...], answer: Answer, facts: Facts
+    ) -> None:
         """Keeps the response, where its answer was stored and the collections' state is known."""
         key = entry_key(self.asked[0], facts.answer.entry_id)
         if key is None or not facts.epochs:
@@ -77,6 +95,7 @@ class Place(NamedTuple):
         age = facts.answer.age.ToNanoseconds() / 1e9
         repeat = _Repeat(
             response=response,
+            envelope=envelope,
             key=key,
             entry_id=facts.answer.entry_id,
             origin=Origin(collections, tuple({passage.document.id for passage in answer.passages})),
@@ -84,7 +103,7 @@ class Place(NamedTuple):
             clearing=facts.clearing,
             made=time.monotonic() - age,
         )
-        size = len(response) + len(self.asked[2]) + OVERHEAD
+        size = 2 * len(response) + len(self.asked[2]) + OVERHEAD
         self.repeats.kept.put(self.asked, repeat, size, self.repeats.seconds - age)
 
     def _is_cleared(self, kept: _Repeat) -> bool:
