@@ -8,8 +8,7 @@ from scripts.benchmarks.cores import two_cores
 from scripts.benchmarks.errors import BenchError
 from scripts.benchmarks.h2load import ready
 from scripts.benchmarks.hits import CONNECTIONS, hits
-from scripts.benchmarks.layer_reads import layer_reads
-from scripts.benchmarks.reads import reads
+from scripts.benchmarks.redis_reads import redis_reads
 from scripts.benchmarks.repeating import WRITING, repeating
 from scripts.figures import Figure
 
@@ -18,7 +17,7 @@ NOTES = {
     f"bytes, on {CONNECTIONS} connections from h2load, by turns; the servers on one core, the load on another. The "
     "server's loop is uvloop. With _cpu: the same of calls a CPU second, which others on that core do not change",
     "share_of_its_core": "near 1: the server's own work is what limits it. Well below: something else ran there",
-    "redis_reads": "50 tasks, one read each at a time, against GET through redis-py on as many connections. Decoded: "
+    "redis_reads": "50 tasks, one read each at a time, against GET through redis-py with a pool of as many connections. Decoded: "
     "through a layer that holds nothing in memory, checked against tenant and key, as an Answer of 2 KB",
     "repeat": f"a chat model of ours that writes for {1000 * WRITING:.0f} ms. Revalidated: another document was put "
     "between, so that the question is searched again and the answer is not written again",
@@ -39,7 +38,7 @@ class Plan:
     requests: int
 
 
-FULL = Plan(hit_rounds=9, hits=6_000, read_rounds=9, reads=100, questions=12, requests=zipf.REQUESTS)
+FULL = Plan(hit_rounds=9, hits=6_000, read_rounds=25, reads=40, questions=12, requests=zipf.REQUESTS)
 SHORT = Plan(hit_rounds=1, hits=500, read_rounds=1, reads=10, questions=2, requests=5_000)
 
 
@@ -48,8 +47,7 @@ async def measured(*, short: bool) -> list[Figure]:
     plan = SHORT if short else FULL
     return [
         *await _hits(plan, needed=not short),
-        *await reads(rounds=plan.read_rounds, calls=plan.reads),
-        *await layer_reads(rounds=plan.read_rounds, calls=plan.reads),
+        *await redis_reads(rounds=plan.read_rounds, calls=plan.reads),
         *await repeating(questions=plan.questions),
         *await zipf.hit_ratios(plan.requests),
     ]

@@ -1,8 +1,6 @@
 """What a read from the shared Redis costs when many wait at once: our store against one GET a call through redis-py."""
 
-import asyncio
 import os
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -11,7 +9,6 @@ from ragents_server.cache.redis import RedisStore
 from ragents_server.cache.redis_keys import entry
 from ragents_server.cache.stores import Key, Origin
 from ragents_server.connections.redis import open_redis
-from scripts import figures
 from scripts.benchmarks.load import Taken, median_percentile, median_rate, raced
 from scripts.figures import Figure
 from tests.redis_servers import Server, valkey_server
@@ -71,7 +68,3 @@ async def _by_turns(
         for way, found in zip(ways, taken, strict=True):
             found.append(await raced(way, (keys[number % KEYS] for number in range(calls)), callers=callers))
     return taken
-
-
-if __name__ == "__main__":
-    sys.exit(figures.report(asyncio.run(reads(rounds=25, calls=40)), as_json=False))
