@@ -17,8 +17,9 @@ NOTES = {
     f"bytes, on {CONNECTIONS} connections from h2load, by turns; the servers on one core, the load on another. The "
     "server's loop is uvloop. With _cpu: the same of calls a CPU second, which others on that core do not change",
     "share_of_its_core": "near 1: the server's own work is what limits it. Well below: something else ran there",
-    "redis_reads": "50 tasks, one read each at a time, against GET through redis-py with a pool of as many connections. Decoded: "
-    "through a layer that holds nothing in memory, checked against tenant and key, as an Answer of 2 KB",
+    "redis_reads": "50 tasks, one read each at a time, against GET through redis-py with a pool of as many "
+    "connections. Decoded: through a layer that holds nothing in memory, checked against tenant and key, as an "
+    "Answer of 2 KB",
     "repeat": f"a chat model of ours that writes for {1000 * WRITING:.0f} ms. Revalidated: another document was put "
     "between, so that the question is searched again and the answer is not written again",
     "zipf": f"s = {zipf.EXPONENT}, {zipf.QUESTIONS:,} questions, {zipf.HOURS:.0f} hours, seed {zipf.SEED}; answers "
