@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 
+from ragents_client.v1.document_pb2 import Document
 from ragents_client.v1.document_service_pb2 import (
     DeleteCollectionRequest,
     DeleteCollectionResponse,
@@ -78,19 +79,24 @@ class DocumentService(DocumentServiceServicer):
 
     async def GetDocument(self, request: GetDocumentRequest, context: Context) -> GetDocumentResponse:
         """One document; somebody else's is as unknown as one that never was."""
-        caller = current_caller()
-        document = await self._documents.get(caller.tenant, check_id(request.document_id, "document_id"))
-        if document is None or not caller.may_use(document.collection):
+        document = await self._find(request.document_id)
+        if document is None:
             raise NotFound("no such document")
         return GetDocumentResponse(document=document)
 
     async def DeleteDocument(self, request: DeleteDocumentRequest, context: Context) -> DeleteDocumentResponse:
-        """Deletes one document; NOT_FOUND the second time."""
-        found = await self.GetDocument(GetDocumentRequest(document_id=request.document_id), context)
-        if not await self._documents.delete(current_caller().tenant, found.document.id):
-            raise NotFound("no such document")
+        """Deletes one document; NOT_FOUND the second time, and then too no replica shows it any more."""
+        document = await self._find(request.document_id)
+        deleted = document is not None and await self._documents.delete(current_caller().tenant, document.id)
         await self._settle()
+        if not deleted:
+            raise NotFound("no such document")
         return DeleteDocumentResponse()
+
+    async def _find(self, document_id: str) -> Document | None:
+        caller = current_caller()
+        document = await self._documents.get(caller.tenant, check_id(document_id, "document_id"))
+        return document if document is not None and caller.may_use(document.collection) else None
 
     async def ListCollections(self, request: ListCollectionsRequest, context: Context) -> ListCollectionsResponse:
         """A page of the caller's collections, by name; those not granted are left out."""
@@ -117,7 +123,7 @@ class DocumentService(DocumentServiceServicer):
         if not request.collection:
             raise InvalidRequest("collection must not be empty", violations={"collection": "must not be empty"})
         deleted = await self._collections.delete(caller.tenant, granted(request.collection, caller))
+        await self._settle()
         if deleted is None:
             raise NotFound("no such collection")
-        await self._settle()
         return DeleteCollectionResponse(documents=deleted)
