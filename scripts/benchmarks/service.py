@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ragents_client import AsyncClient
+from ragents_server.cache.stores import LAYERS
 from ragents_server.connections.sockets import running_url
 from scripts.evaluation.server import ServerError, answers, end, free_port, start
+
+CACHE = 5 * 10**6  # bytes a layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +34,13 @@ class Service:
 
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[Service]:
-    """A server with its data in `folder`, default settings but for what a measurement needs."""
+    """A server with its data in `folder`, default settings but for what a measurement needs.
+
+    Its caches have little room: what they hold would else be counted as the memory of whatever is measured.
+    """
     address, log = f"127.0.0.1:{free_port()}", folder / "log"
     settings = {"DATA": f"{folder}/data", "LISTEN": address, "LAME_DUCK": "0", "LOG_LEVEL": "WARNING"}
+    settings |= {f"CACHE_{layer.upper()}_SIZE": str(CACHE) for layer in LAYERS}
     began = time.perf_counter()
     process = await start(settings, log)
     try:
