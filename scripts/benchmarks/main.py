@@ -28,8 +28,8 @@ NOTES = {
     "made, at random, which HNSW finds harder than a model's. Every question is new",
     "echo": "bare grpc.aio, an answer's bytes there and back. The client is Python too: its .1 to .3 ms of CPU a call "
     "limit the echo's calls a second, not ours",
-    "memory": "PSS of the server and all below it after all of this; PostgreSQL's shared buffers count once. The caches, "
-    "which have a bound of their own, may hold 20 MB here",
+    "memory": "PSS of the server and all below it after all of this; PostgreSQL's shared buffers count once. The "
+    "caches, which have a bound of their own, may hold 20 MB here",
     "batching": "an embedding server of ours that takes 20 ms a request and 1 ms a text, one request at a time",
 }
 
