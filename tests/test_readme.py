@@ -42,7 +42,7 @@ def test_each_grpcurl_example_runs(command: str, address: str) -> None:
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     if "QueryService/Query" in command or "StreamQuery" in command:
-        assert "RAGents answers questions from your own documents over gRPC" in done.stdout
+        assert "RAGents is a service that answers questions from your own documents over gRPC" in done.stdout
         assert "docs/index.md" in done.stdout
     if "Health" in command:
         assert '"SERVING"' in done.stdout
@@ -80,7 +80,7 @@ def test_the_python_example_runs(address: str) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert "RAGents answers questions from your own documents over gRPC" in done.stdout
+    assert "RAGents is a service that answers questions from your own documents over gRPC" in done.stdout
     assert "docs/index.md" in done.stdout
 
 
@@ -111,6 +111,6 @@ def test_the_first_command_answers_in_a_fresh_clone() -> None:
         command = [clone / "scripts/quickstart", "--ask", "What is RAGents?"]
         done = subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=280, cwd=folder)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "RAGents answers questions from your own documents over gRPC" in done.stdout
+        assert "RAGents is a service that answers questions from your own documents over gRPC" in done.stdout
         assert re.search(r"\[1\] .*docs/index\.md, line 3", done.stdout)
         assert not list((folder / "data/postgres/cluster").glob("postmaster.pid"))
