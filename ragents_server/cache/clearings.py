@@ -39,12 +39,22 @@ class Clearings:
         now = self._clock()
         for clearing in clearings:
             scope = clearing.scope
+            if not (scope.collection or scope.document or scope.digest):
+                self._forget_covered(scope)
             for layer in scope.layers:
                 rule = (scope.tenant, layer, scope.collection, scope.document, scope.digest)
                 self._latest[rule] = (max(clearing.number, self._latest.get(rule, (0, 0))[0]), now)
             self.number = max(self.number, clearing.number)
         if len(self._latest) > MANY:
             self._latest = {rule: latest for rule, latest in self._latest.items() if latest[1] > now - KEPT}
+
+    def _forget_covered(self, scope: Scope) -> None:
+        """What a clearing of everything of a tenant says too: so a tenant who clears without end fills no memory."""
+        self._latest = {
+            rule: latest
+            for rule, latest in self._latest.items()
+            if (rule[0], rule[1] in scope.layers) != (scope.tenant, True)
+        }
 
     def drop(self, key: Key, origin: Origin, known: int) -> bool:
         """Whether an entry that was made when `known` was the last clearing is gone."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -18,23 +18,23 @@ class _Kept(Generic[V]):
 
 
 class Lru(Generic[K, V]):
-    """At most `size` bytes by the sizes its entries are put in with; `evicted` is told of what makes room or is old."""
+    """At most `size` bytes by the sizes its entries are put in with.
+
+    `left` is told of every entry that is no longer there, and whether it made room for another.
+    """
 
     def __init__(
         self,
         size: int,
         *,
-        evicted: Callable[[K, V], None] | None = None,
+        left: Callable[[K, V, bool], None] = lambda _key, _value, _made_room: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.size = size
         self.bytes = 0
-        self._evicted = evicted
+        self._left = left
         self._clock = clock
         self._kept: OrderedDict[K, _Kept[V]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._kept)
 
     def get(self, key: K) -> V | None:
         """The value, which is now the most recently used."""
@@ -55,20 +55,22 @@ class Lru(Generic[K, V]):
         self._kept[key] = _Kept(value, size, self._clock() + seconds)
         self.bytes += size
         while self.bytes > self.size:
-            oldest, kept = next(iter(self._kept.items()))
-            self.pop(oldest)
-            if self._evicted is not None:
-                self._evicted(oldest, kept.value)
+            self.pop(next(iter(self._kept)), made_room=True)
 
-    def pop(self, key: K) -> V | None:
-        """Forgets the entry; its value."""
+    def pop(self, key: K, *, made_room: bool = False) -> bool:
+        """Forgets the entry; whether there was one."""
         kept = self._kept.pop(key, None)
         if kept is None:
-            return None
+            return False
         self.bytes -= kept.size
-        return kept.value
+        self._left(key, kept.value, made_room)
+        return True
 
-    def items(self) -> Iterator[tuple[K, V]]:
-        """All entries that are not too old; the map must not change meanwhile."""
-        now = self._clock()
-        return ((key, kept.value) for key, kept in self._kept.items() if kept.until > now)
+    def peek(self, key: K) -> V | None:
+        """The value, whatever its age, without counting as a use."""
+        kept = self._kept.get(key)
+        return None if kept is None else kept.value
+
+    def by_use(self) -> list[K]:
+        """All keys, the least recently used first."""
+        return list(self._kept)

@@ -28,12 +28,10 @@ class Memory:
         evicted: Callable[[Key], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        def made_room(key: Key, held: _Held) -> None:
-            self._unlist(key, held.origin)
-            evicted(key)
-
-        self._layers = {layer: Lru[Key, _Held](size, evicted=made_room, clock=clock) for layer, size in sizes.items()}
+        self._evicted = evicted
+        self._layers = {layer: Lru[Key, _Held](size, left=self._left, clock=clock) for layer, size in sizes.items()}
         self._of_document: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
+        self._sizes: dict[tuple[str, str], Size] = {}  # by tenant and layer: to look at every entry would take too long
 
     def keeps(self, layer: str) -> bool:
         """Whether there is any room for the layer."""
@@ -49,18 +47,16 @@ class Memory:
         self.forget(key)
         size = len(entry) + OVERHEAD + OVERHEAD_OF_DOCUMENT * len(origin.documents)
         layer = self._layers[key.layer]
-        if size > layer.size:
+        if size > layer.size or seconds <= 0:
             return
         for document in origin.documents:
             self._of_document[key.tenant, document].add(key)
+        self._measure(key, 1, len(entry))
         layer.put(key, _Held(entry, origin), size, seconds)
 
     def forget(self, key: Key) -> bool:
         """Forgets the entry, at once; whether there was one."""
-        held = self._layers[key.layer].pop(key)
-        if held is not None:
-            self._unlist(key, held.origin)
-        return held is not None
+        return self._layers[key.layer].pop(key)
 
     async def get(self, key: Key) -> bytes | None:
         """The entry's bytes."""
@@ -76,13 +72,7 @@ class Memory:
 
     async def drop(self, scope: Scope) -> int:
         """Forgets what the scope names; the number of entries."""
-        found = [
-            key
-            for layer in scope.layers
-            for key, held in self._layers[layer].items()
-            if _matches(scope, key, held.origin)
-        ]
-        return sum(self.forget(key) for key in found)
+        return sum(self.forget(key) for key in self._named(scope))
 
     async def drop_documents(self, documents: Sequence[tuple[str, str]]) -> int:
         """Forgets what was made from these documents, each a tenant and an id; the number of entries."""
@@ -91,23 +81,46 @@ class Memory:
 
     async def sizes(self, tenant: str | None) -> Mapping[str, Size]:
         """What is stored of a tenant, or of all of them, by layer."""
-        found = {}
-        for layer, entries in self._layers.items():
-            lengths = [len(held.entry) for key, held in entries.items() if tenant in {None, key.tenant}]
-            found[layer] = Size(len(lengths), sum(lengths))
+        found = dict.fromkeys(self._layers, Size())
+        for (whose, layer), size in self._sizes.items():
+            if tenant in {None, whose}:
+                found[layer] = found[layer].plus(size.entries, size.bytes)
         return found
 
-    def _unlist(self, key: Key, origin: Origin) -> None:
-        for document in origin.documents:
+    def _named(self, scope: Scope) -> list[Key]:
+        """The keys that a scope names; only where it names neither an entry nor a document all are looked at."""
+        if scope.tenant is not None and scope.digest:
+            keys = [Key(scope.tenant, layer, scope.digest) for layer in scope.layers]
+        elif scope.tenant is not None and scope.document:
+            keys = list(self._of_document.get((scope.tenant, scope.document), ()))
+        else:
+            keys = [key for layer in scope.layers for key in self._layers[layer].by_use()]
+        return [
+            key for key in keys if (held := self._layers[key.layer].peek(key)) and _matches(scope, key, held.origin)
+        ]
+
+    def _left(self, key: Key, held: _Held, made_room: bool) -> None:
+        """The entry is gone, for whatever reason."""
+        self._measure(key, -1, -len(held.entry))
+        for document in held.origin.documents:
             keys = self._of_document[key.tenant, document]
             keys.discard(key)
             if not keys:
                 del self._of_document[key.tenant, document]
+        if made_room:
+            self._evicted(key)
+
+    def _measure(self, key: Key, entries: int, size: int) -> None:
+        place = key.tenant, key.layer
+        self._sizes[place] = self._sizes.get(place, Size()).plus(entries, size)
+        if not self._sizes[place].entries:
+            del self._sizes[place]
 
 
 def _matches(scope: Scope, key: Key, origin: Origin) -> bool:
     return (
         scope.tenant in {None, key.tenant}
+        and key.layer in scope.layers
         and (not scope.collection or scope.collection in origin.collections)
         and (not scope.document or scope.document in origin.documents)
         and (not scope.digest or scope.digest == key.digest)

@@ -9,8 +9,7 @@ from ragents_server.cache.stores import CacheUnavailable, Counts
 
 log = logging.getLogger(__name__)
 PAUSE = 0.5  # seconds between the times that counts are handed over
-COUNTED = ("hits", "misses", "evictions", "errors", "bad_hits")
-MANY = 100_000  # tenants times layers that wait while the shared counts are away; beyond, the counts are lost
+MANY = 500_000  # counts that wait while the shared ones are away; beyond, they are lost
 
 
 class Statistics:
@@ -57,6 +56,6 @@ class Statistics:
             try:
                 await shared.add((*key, number) for key, number in taken.items())
             except BaseException:
-                if len(taken) < MANY * len(COUNTED):
+                if len(taken) < MANY:
                     self._counts.update(taken)
                 raise

@@ -45,6 +45,10 @@ class Size:
     entries: int = 0
     bytes: int = 0
 
+    def plus(self, entries: int, size: int) -> "Size":
+        """With so much more."""
+        return Size(self.entries + entries, self.bytes + size)
+
 
 class Store(Protocol):
     """Where entries are kept. A store that is away raises CacheUnavailable, within a bounded time."""

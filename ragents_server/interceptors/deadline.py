@@ -22,9 +22,10 @@ class _Bound:
     expired: bool = False
 
     def end(self) -> None:
-        """Cancels the call."""
-        self.expired = True
-        self.task.cancel()
+        """Cancels the call, once: a deadline may pass while a drain ends it."""
+        if not self.expired:
+            self.expired = True
+            self.task.cancel()
 
     def caught(self) -> bool:
         """Whether the cancellation was this one, and no other."""

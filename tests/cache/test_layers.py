@@ -8,7 +8,7 @@ from ragents_server.cache.entries import MAX_VALUE, SCHEMA, pack
 from ragents_server.cache.layer import Hit, Layer, Stores, entry_key
 from ragents_server.cache.memory import Memory
 from ragents_server.cache.statistics import Statistics
-from ragents_server.cache.stores import LAYERS, Key, Origin, Scope
+from ragents_server.cache.stores import LAYERS, Key, Origin, Scope, Size
 from ragents_server.stored.v1.entry_pb2 import Entry
 
 DIGEST = bytes(range(16))
@@ -199,3 +199,28 @@ def test_an_entrys_name_is_of_one_tenant() -> None:
     assert entry_key("bob", name) == KEY._replace(tenant="bob")
     for wrong in ("", "answer", "answer-", f"other-{DIGEST.hex()}", f"answer-{DIGEST.hex()}00", "answer-" + "g" * 32):
         assert entry_key("ada", wrong) is None
+
+
+async def test_memory_keeps_nothing_of_entries_that_grew_old_or_were_replaced() -> None:
+    now = Now()
+    memory = Memory(SIZES, clock=now)
+    keys = [Key("ada", "answer", bytes([i]) * 16) for i in range(100)]
+    for key in keys:
+        memory.keep(key, b"first", 10, Origin(("notes",), (f"d{key.digest[0]}",)))
+        memory.keep(key, b"second", 10, Origin(("notes",), (f"e{key.digest[0]}",)))
+    assert (await memory.sizes("ada"))["answer"] == Size(100, 600)
+    assert (await memory.sizes("bob"))["answer"] == Size()
+    now.seconds += 11
+    assert all(memory.look(key) is None for key in keys)
+    assert (await memory.sizes(None))["answer"] == Size()
+    assert (memory._of_document, memory._sizes) == ({}, {})
+
+
+def test_clearings_without_end_are_held_within_bounds() -> None:
+    clearings = Clearings()
+    for number in range(1, 20_001):
+        one = Scope("eve", ("answer",), digest=number.to_bytes(16))
+        clearings.add([Clearing(number, one if number % 1000 else Scope("eve"))])
+    assert len(clearings._latest) <= 1000 + len(LAYERS)
+    assert clearings.drop(Key("eve", "answer", bytes(16)), Origin(), 19_999)
+    assert not clearings.drop(Key("ada", "answer", bytes(16)), Origin(), 0)
