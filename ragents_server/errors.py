@@ -10,14 +10,19 @@ RagentsError
 ├── RateLimited             RESOURCE_EXHAUSTED    with the exact wait and the limit
 ├── Overloaded              RESOURCE_EXHAUSTED
 ├── MessageTooLarge         RESOURCE_EXHAUSTED
+├── BudgetSpent             RESOURCE_EXHAUSTED
 ├── DeadlineTooShort        DEADLINE_EXCEEDED
 ├── Cancelled               CANCELLED
+├── ThreadBusy              ABORTED
 ├── StateUnavailable        UNAVAILABLE
+│   └── LeaseLost           UNAVAILABLE           somebody else goes on with the thread
 ├── ModelUnavailable        UNAVAILABLE
 │   └── ModelQuota          UNAVAILABLE           with the model's own Retry-After
 ├── Draining                UNAVAILABLE
 ├── ContextTooLong          FAILED_PRECONDITION
 ├── ModelMismatch           FAILED_PRECONDITION
+├── CheckpointTooNew        FAILED_PRECONDITION
+├── CheckpointCorrupt       DATA_LOSS
 ├── Unimplemented           UNIMPLEMENTED
 └── InternalError           INTERNAL              an incident id, nothing else
 ConfigurationError          exit status 78        the server cannot start as configured
@@ -139,6 +144,14 @@ class MessageTooLarge(RagentsError):
     advice = "Send large documents in chunks."
 
 
+class BudgetSpent(RagentsError):
+    """A run's budget of steps, tokens or seconds is spent."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = reasons.ERROR_REASON_BUDGET_SPENT
+    advice = "Raise the turn's limits, or ask for less in one turn."
+
+
 class DeadlineTooShort(RagentsError):
     """The deadline passed, or what is left of it cannot suffice."""
 
@@ -155,12 +168,26 @@ class Cancelled(RagentsError):
     advice = "Nothing to do: the call was cancelled."
 
 
+class ThreadBusy(RagentsError):
+    """The thread has a turn under way."""
+
+    code = grpc.StatusCode.ABORTED
+    reason = reasons.ERROR_REASON_THREAD_BUSY
+    advice = "Send the turn again when the one under way has ended."
+
+
 class StateUnavailable(RagentsError):
     """The database is away, or the outcome of a write is unknown."""
 
     code = grpc.StatusCode.UNAVAILABLE
     reason = reasons.ERROR_REASON_STATE_UNAVAILABLE
     advice = "Send the same request again; a repeated put or delete does nothing twice."
+
+
+class LeaseLost(StateUnavailable):
+    """The thread's lease went to somebody else; nothing more of this run is saved here."""
+
+    advice = "Send the same request again: it goes on where it was saved last."
 
 
 class ModelUnavailable(RagentsError):
@@ -200,6 +227,22 @@ class ModelMismatch(RagentsError):
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = reasons.ERROR_REASON_MODEL_MISMATCH
     advice = "Run `ragents-server reindex COLLECTION`, or set RAGENTS_EMBEDDINGS back."
+
+
+class CheckpointTooNew(RagentsError):
+    """The saved state was written by a newer release."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = reasons.ERROR_REASON_CHECKPOINT_TOO_NEW
+    advice = "Upgrade this server; the saved state was left untouched."
+
+
+class CheckpointCorrupt(RagentsError):
+    """The saved state fails its integrity check."""
+
+    code = grpc.StatusCode.DATA_LOSS
+    reason = reasons.ERROR_REASON_CHECKPOINT_CORRUPT
+    advice = "Restore the thread from a backup, or begin a new one; the saved state was left untouched."
 
 
 class Unimplemented(RagentsError):

@@ -1,22 +1,12 @@
-"""The SQL of this package: files in `sql/`, each a series of statements headed by `-- name: …`."""
+"""The SQL of this package."""
 
-import re
 from collections.abc import Mapping
-from functools import cache
-from importlib import resources
-from typing import TypeAlias
 
-import asyncpg
-from asyncpg import Record
-from asyncpg.pool import PoolConnectionProxy
+from ragents_server.connections.statements import Connection, Pool, read_statements
 
-Pool: TypeAlias = "asyncpg.Pool[Record]"
-Connection: TypeAlias = "PoolConnectionProxy[Record]"
+__all__ = ["Connection", "Pool", "statements"]
 
 
-@cache
 def statements(noun: str) -> Mapping[str, str]:
-    """The statements of `sql/<noun>.sql` by name, read once."""
-    text = (resources.files("ragents_server.index") / "sql" / f"{noun}.sql").read_text(encoding="utf-8")
-    _, *parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
-    return dict(zip(parts[::2], parts[1::2], strict=True))
+    """The statements of `sql/<noun>.sql` by name."""
+    return read_statements("ragents_server.index", noun)
