@@ -12,7 +12,8 @@ class Caller:
     """One caller of one call.
 
     Documents, collections and caches belong to `tenant`; threads and runs to tenant and `user`.
-    `collections` are the granted ones, empty for all of the tenant's. `priority` is the ceiling.
+    `collections` are the granted ones, empty for all of the tenant's. `priority` is the ceiling. `tools` are those that
+    an agent may call for this caller, empty for all of the server's.
     """
 
     tenant: str
@@ -21,10 +22,15 @@ class Caller:
     collections: frozenset[str] = frozenset()
     priority: str = "CRITICAL"
     quota: str = "default"
+    tools: frozenset[str] = frozenset()
 
     def may_use(self, collection: str) -> bool:
         """Whether the collection is granted."""
         return not self.collections or collection in self.collections
+
+    def may_call(self, tool: str) -> bool:
+        """Whether an agent may call the tool for this caller."""
+        return not self.tools or tool in self.tools
 
 
 LOCAL = Caller(tenant="local", user="local")

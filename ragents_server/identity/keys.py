@@ -11,7 +11,7 @@ from ragents_server.caller import PRIORITIES, SCOPES, Caller
 from ragents_server.errors import ConfigurationError
 
 HASH = re.compile(r"[0-9a-f]{64}")
-FIELDS = {"tenant", "user", "scopes", "collections", "priority", "quota"}
+FIELDS = {"tenant", "user", "scopes", "collections", "priority", "quota", "tools"}
 
 
 class Keys:
@@ -57,6 +57,9 @@ def _caller(key: str, row: Any) -> Caller:
         raise ConfigurationError(f"{where}: scopes must be a list of {', '.join(SCOPES)}")
     if collections is None:  # a bare string would grant its letters
         raise ConfigurationError(f"{where}: collections must be a list of names")
+    tools = _texts(row.get("tools", []))
+    if tools is None:  # a misread list would allow every tool
+        raise ConfigurationError(f"{where}: tools must be a list of names")
     if not all(isinstance(row.get(name, "x"), str) and row.get(name, "x") for name in ("user", "quota")):
         raise ConfigurationError(f"{where}: user and quota must be text")
     priority = row.get("priority", "NORMAL")
@@ -69,6 +72,7 @@ def _caller(key: str, row: Any) -> Caller:
         collections=collections,
         priority=priority,
         quota=str(row.get("quota", "default")),
+        tools=tools,
     )
 
 

@@ -33,6 +33,13 @@ def test_a_row_with_a_tenant_alone_may_ask_and_nothing_else(tmp_path: Path) -> N
     caller = read_keys(written(tmp_path, {HASH: {"tenant": "acme"}})).find("t")
     assert caller == Caller("acme", "acme", frozenset({"ask"}), frozenset(), "NORMAL", "default")
     assert caller.may_use("anything")
+    assert caller.may_call("anything")
+
+
+def test_a_row_may_name_the_tools_that_agents_may_call_for_it(tmp_path: Path) -> None:
+    caller = read_keys(written(tmp_path, {HASH: {"tenant": "acme", "tools": ["retrieve", "date"]}})).find("t")
+    assert caller is not None
+    assert [caller.may_call(name) for name in ("retrieve", "date", "calculate", "")] == [True, True, False, False]
 
 
 def test_the_hash_is_the_one_that_sha256sum_prints() -> None:
@@ -64,6 +71,9 @@ def test_the_hash_is_the_one_that_sha256sum_prints() -> None:
         ({HASH: {"tenant": "a", "collections": "public"}}, "collections must be"),
         ({HASH: {"tenant": "a", "collections": [1]}}, "collections must be"),
         ({HASH: {"tenant": "a", "collections": None}}, "collections must be"),
+        ({HASH: {"tenant": "a", "tools": "retrieve"}}, "tools must be"),
+        ({HASH: {"tenant": "a", "tools": [1]}}, "tools must be"),
+        ({HASH: {"tenant": "a", "tools": None}}, "tools must be"),
         ({HASH: {"tenant": "a", "user": ""}}, "user and quota"),
         ({HASH: {"tenant": "a", "user": 7}}, "user and quota"),
         ({HASH: {"tenant": "a", "quota": []}}, "user and quota"),
