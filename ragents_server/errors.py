@@ -28,7 +28,7 @@ RagentsError
 ConfigurationError          exit status 78        the server cannot start as configured
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import grpc
@@ -259,3 +259,19 @@ class InternalError(RagentsError):
     code = grpc.StatusCode.INTERNAL
     reason = reasons.ERROR_REASON_INTERNAL
     advice = "Report it with the incident id."
+
+
+def from_failure(failure: Failure) -> RagentsError:
+    """The error that a Failure was made of, for whoever asks again."""
+    kind = next((one for one in _kinds(RagentsError) if one.__dict__.get("reason") == failure.reason), InternalError)
+    message = failure.message.removesuffix(f". {kind.advice}")
+    error = kind.__new__(kind)
+    wait = failure.retry_after.ToNanoseconds() / 1e9 if failure.HasField("retry_after") else None
+    RagentsError.__init__(error, message, retry_after=wait)
+    return error
+
+
+def _kinds(kind: type[RagentsError]) -> Iterator[type[RagentsError]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from _kinds(one)

@@ -42,7 +42,7 @@ async def serve(settings: Settings, stopped: Callable[[], Awaitable[bool]]) -> i
         log.info("ragents-server %s listens on %s", version("ragents-grpc"), server.address)
         async with kept(server, parts):
             lame_duck = await stopped()
-            await server.drain(settings.lame_duck if lame_duck else 0, settings.grace)
+            await server.drain(settings.lame_duck if lame_duck else 0, settings.grace, parts.agency.turns)
     log.info("stopped")
     return 0
 
@@ -79,6 +79,7 @@ async def _keep(server: Server, parts: Parts) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_watch(server, parts))
         group.create_task(_resume(parts))
+        group.create_task(parts.agency.keeping.keep())
 
 
 async def _prepared(parts: Parts) -> bool:
@@ -101,12 +102,14 @@ async def prepare(parts: Parts) -> None:
         await store.vectors.prepare()
         if parts.embedded:
             await store.vectors.end_leases()
+    await parts.agency.prepare()
 
 
 async def migrate_schema(url: str) -> None:
     """Brings the database's schema up to this release."""
     await require_vector(url)
-    await migrate(url, resources.files("ragents_server.index") / "migrations")
+    for package in ("index", "checkpoints"):
+        await migrate(url, resources.files("ragents_server") / package / "migrations")
 
 
 async def _watch(server: Server, parts: Parts) -> None:

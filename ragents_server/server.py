@@ -21,11 +21,12 @@ from ragents_client.v1 import (
     health_service_pb2,
     query_service_pb2,
 )
-from ragents_client.v1.agent_service_pb2_grpc import AgentServiceServicer, add_AgentServiceServicer_to_server
+from ragents_client.v1.agent_service_pb2_grpc import add_AgentServiceServicer_to_server
 from ragents_client.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
 from ragents_client.v1.document_service_pb2_grpc import add_DocumentServiceServicer_to_server
 from ragents_client.v1.health_service_pb2_grpc import HealthServiceServicer, add_HealthServiceServicer_to_server
 from ragents_client.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
+from ragents_server.agents.turns import Turns
 from ragents_server.errors import ConfigurationError
 from ragents_server.identity.keys import read_keys
 from ragents_server.interceptors.around import Around, Guard
@@ -33,7 +34,9 @@ from ragents_server.interceptors.deadline import deadline
 from ragents_server.interceptors.errors import errors
 from ragents_server.interceptors.identity import identity
 from ragents_server.interceptors.serving import Serving
+from ragents_server.services.agents import AgentService
 from ragents_server.services.cache import CacheService
+from ragents_server.services.context import Deadlines
 from ragents_server.services.documents import DocumentService
 from ragents_server.services.query import QueryService
 from ragents_server.settings import Settings
@@ -95,19 +98,25 @@ class Server:
         for name in PROBES:
             await self.health.set(name, serving if ready else not_serving)
 
-    async def drain(self, lame_duck: float, grace: float) -> None:
-        """NOT_SERVING first, so that balancers look elsewhere; then no new calls; then those under way end."""
+    async def drain(self, lame_duck: float, grace: float, turns: Turns) -> None:
+        """NOT_SERVING first, so that balancers look elsewhere; then no new calls; then those under way end.
+
+        Runs have half of the grace; what is left of it suffices to get to a step that is saved.
+        """
         await self.set_ready(False)  # not the liveness, which `enter_graceful_shutdown` would take away too
         self.serving.draining = True
         log.info("draining: no new calls in %.3g s, the end at most %.3g s after that", lame_duck, grace)
         await asyncio.sleep(lame_duck)
         log.info("no new calls any more")
         stopping = asyncio.create_task(self.grpc.stop(grace + FLUSH), name="stopping the listener")
+        saving = asyncio.create_task(turns.drain(grace / 2), name="saving runs")
         try:
             await self.serving.finish(grace)
         finally:
             await self.grpc.stop(FLUSH)  # a probe's watch would last as long as the grace
             await stopping
+            saving.cancel()
+            await asyncio.wait([saving])
 
 
 @asynccontextmanager
@@ -155,8 +164,11 @@ def add_services(server: grpc.aio.Server, settings: Settings, parts: Parts) -> N
         server,
     )
     add_CacheServiceServicer_to_server(CacheService(caches.figures, caches.clearer), server)
-    # Not built yet: the generated servicers answer UNIMPLEMENTED.
-    add_AgentServiceServicer_to_server(AgentServiceServicer(), server)  # type: ignore[abstract]
+    agency, deadlines = parts.agency, Deadlines(settings.deadline, settings.max_deadline)
+    add_AgentServiceServicer_to_server(
+        AgentService(agency.roster, agency.turns, agency.conversations, deadlines), server
+    )
+    # Not built yet: the generated servicer answers UNIMPLEMENTED.
     add_HealthServiceServicer_to_server(HealthServiceServicer(), server)  # type: ignore[abstract]
 
 

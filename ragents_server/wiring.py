@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -31,6 +32,7 @@ from ragents_server.rag.retrieval import Retrieval, Retriever
 from ragents_server.rag.rewriting import REWRITINGS, Rewriting
 from ragents_server.rag.strategies import strategies
 from ragents_server.rag.writers import WRITERS, ExtractiveWriter, Writer
+from ragents_server.running import Agency, kit_of, open_agency
 from ragents_server.settings import Settings
 
 EMBEDDINGS = {"minilm": "ragents_server.models.minilm:MiniLM"}
@@ -51,6 +53,7 @@ class Parts:
     retriever: Retriever
     engine: Answerer
     caches: Caches
+    agency: Agency
 
 
 @asynccontextmanager
@@ -77,6 +80,9 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         chat = await stack.enter_async_context(open_chat_model(settings)) if settings.chat_model else None
         retriever = retriever_of(settings, pool, models, caches, chat)
         writer = caches.writer(writer_of(settings, chat))
+        engine = Engine(retriever, writer)
+        kit = partial(kit_of, settings, pool, chat, engine=engine, retriever=retriever, writer=writer)
+        agency = await stack.enter_async_context(open_agency(settings, pool, kit))
         yield Parts(
             url=url,
             embedded=embedded,
@@ -86,8 +92,9 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             collections=Collections(pool),
             pipeline=Pipeline(sandbox, stores, cut),
             retriever=retriever,
-            engine=Engine(retriever, writer),
+            engine=engine,
             caches=caches,
+            agency=agency,
         )
 
 

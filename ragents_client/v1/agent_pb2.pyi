@@ -144,14 +144,18 @@ class Turn(google.protobuf.message.Message):
     agent: builtins.str
     """The agent's name; empty: the thread's own, or the server's default for a new thread."""
     thread_id: builtins.str
-    """The thread; empty: a new one."""
+    """The thread; empty: a new one. An id that the server gave must be one of the caller's own threads; any other name, 1
+    to 128 bytes, is the caller's own and is begun by its first turn.
+    """
     request_id: builtins.str
     """Names this turn: the same id again gives the same answer and runs nothing; 1 to 128 bytes. Required."""
     detached: builtins.bool
     """The run goes on when the caller leaves; false: it stops."""
     @property
     def question(self) -> ragents_client.v1.answer_pb2.Question:
-        """A question."""
+        """A question. Its `history` must be empty: the thread remembers. Where the thread waits on an interrupt, the turn that
+        asked is dropped.
+        """
 
     @property
     def reply(self) -> global___Reply:
@@ -213,12 +217,12 @@ class Limits(google.protobuf.message.Message):
     MAX_TOKENS_FIELD_NUMBER: builtins.int
     MAX_TIME_FIELD_NUMBER: builtins.int
     max_steps: builtins.int
-    """Steps; 0: the agent's default."""
+    """Steps; 0: the agent's default, which is the maximum."""
     max_tokens: builtins.int
-    """Tokens read and written; 0: the server's default."""
+    """Tokens read and written; 0: the server's default, which is the maximum."""
     @property
     def max_time(self) -> google.protobuf.duration_pb2.Duration:
-        """Time from its start; unset: the server's default."""
+        """Time from its start; unset: the server's default, which is the maximum."""
 
     def __init__(
         self,
@@ -319,7 +323,7 @@ class Thread(google.protobuf.message.Message):
     title: builtins.str
     """Its first question, shortened."""
     turns: builtins.int
-    """The number of turns."""
+    """The number of turns that ended with an answer."""
     run_id: builtins.str
     """The run under way, if any."""
     @property
@@ -408,7 +412,7 @@ class Interrupt(google.protobuf.message.Message):
     OPTIONS_FIELD_NUMBER: builtins.int
     TOOL_CALL_FIELD_NUMBER: builtins.int
     id: builtins.str
-    """The interrupt's id, for the reply."""
+    """The interrupt's id, for the reply: that of the run that ended with it."""
     kind: global___InterruptKind.ValueType
     """What it is."""
     text: builtins.str

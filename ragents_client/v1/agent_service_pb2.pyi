@@ -142,7 +142,7 @@ class AttachRunRequest(google.protobuf.message.Message):
     run_id: builtins.str
     """The run's id. Required."""
     after_seq: builtins.int
-    """The last event the caller has; 0: from the beginning."""
+    """The last event the caller has; 0: from the beginning. An hour after the run's end only its outcome is left."""
     def __init__(
         self,
         *,

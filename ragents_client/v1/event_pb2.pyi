@@ -33,14 +33,14 @@ class Event(google.protobuf.message.Message):
     INTERRUPT_FIELD_NUMBER: builtins.int
     ANSWER_FIELD_NUMBER: builtins.int
     seq: builtins.int
-    """The event's place in its run, from 1, without gaps."""
+    """The event's place in its run, from 1, without gaps; 0 for `queued` before the run begins."""
     @property
     def started(self) -> global___Started:
         """The run began; a higher attempt voids the deltas of earlier ones."""
 
     @property
     def queued(self) -> global___Queued:
-        """The run waits for a free slot."""
+        """The run waits for a free slot, or for the thread's turns before it."""
 
     @property
     def step(self) -> global___Step:

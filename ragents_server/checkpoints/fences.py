@@ -14,10 +14,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ends: `outcome` is a serialized Run with nothing but its answer, `seq` the number of its last event."""
+    """How a run ends: `outcome` is a serialized Run with nothing but its answer."""
 
     outcome: bytes
-    seq: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,30 +42,27 @@ class Violations:
             raise InvalidRequest(told[:1000], violations=self._found)
 
 
-def check_question(question: Question, caller: Caller) -> Question:
+def check_question(question: Question, caller: Caller, where: str = "question") -> Question:
     """The question with its collections filled in; InvalidRequest or PermissionDenied otherwise."""
     found = Violations()
     size = len(question.text.encode())
-    found.require(bool(question.text.strip()), "question.text", "must not be empty")
-    found.require(size <= MAX_TEXT, "question.text", f"has {size:,} bytes, more than {MAX_TEXT:,}")
-    found.require("\0" not in question.text, "question.text", "must not contain NUL")
-    found.require(len(question.collections) <= 32, "question.collections", "has more than 32 entries")
-    found.require(len(question.conditions) <= 16, "question.conditions", "has more than 16 entries")
-    found.require(len(question.history) <= 32, "question.history", "has more than 32 entries")
+    found.require(bool(question.text.strip()), f"{where}.text", "must not be empty")
+    found.require(size <= MAX_TEXT, f"{where}.text", f"has {size:,} bytes, more than {MAX_TEXT:,}")
+    found.require("\0" not in question.text, f"{where}.text", "must not contain NUL")
+    found.require(len(question.collections) <= 32, f"{where}.collections", "has more than 32 entries")
+    found.require(len(question.conditions) <= 16, f"{where}.conditions", "has more than 16 entries")
+    found.require(len(question.history) <= 32, f"{where}.history", "has more than 32 entries")
     if question.HasField("top_k"):
-        found.require(1 <= question.top_k <= 100, "question.top_k", "must be 1 to 100")
-    found.require(question.rewriting in Rewriting.values(), "question.rewriting", "is not a known value")
-    found.require(question.cache_mode in CacheMode.values(), "question.cache_mode", "is not a known value")
+        found.require(1 <= question.top_k <= 100, f"{where}.top_k", "must be 1 to 100")
+    found.require(question.rewriting in Rewriting.values(), f"{where}.rewriting", "is not a known value")
+    found.require(question.cache_mode in CacheMode.values(), f"{where}.cache_mode", "is not a known value")
     for i, exchange in enumerate(question.history[:32]):
-        where = f"question.history[{i}]"
-        found.require(
-            len(exchange.question.encode()) <= MAX_TEXT, f"{where}.question", f"has more than {MAX_TEXT:,} bytes"
-        )
-        found.require(
-            len(exchange.answer.encode()) <= MAX_ANSWER, f"{where}.answer", f"has more than {MAX_ANSWER:,} bytes"
-        )
+        said, answered = exchange.question.encode(), exchange.answer.encode()
+        place = f"{where}.history[{i}]"
+        found.require(len(said) <= MAX_TEXT, f"{place}.question", f"has more than {MAX_TEXT:,} bytes")
+        found.require(len(answered) <= MAX_ANSWER, f"{place}.answer", f"has more than {MAX_ANSWER:,} bytes")
     for i, condition in enumerate(question.conditions[:16]):
-        _condition(condition, f"question.conditions[{i}]", found)
+        _condition(condition, f"{where}.conditions[{i}]", found)
     found.check()
     checked = Question()
     checked.CopyFrom(question)

@@ -13,7 +13,7 @@ CREATE TABLE threads (
     run text COLLATE "C",                                               -- the latest one
     head text COLLATE "C",                                              -- the checkpoint that was saved last
     base text COLLATE "C",                                              -- the checkpoint that the last answered turn ended with
-    fork bytea,                                                         -- digest of the request that forked it
+    fork bytea,                                                         -- digest of the request that it was forked by
     create_time timestamptz NOT NULL DEFAULT now(),
     update_time timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
@@ -25,11 +25,10 @@ CREATE TABLE runs (
     thread text COLLATE "C" NOT NULL REFERENCES threads ON DELETE CASCADE,
     digest bytea NOT NULL,                                              -- of the request: the same id again must ask the same
     turn bytea NOT NULL,                                                -- a Turn, so that any replica can go on with it
-    caller bytea NOT NULL,                                              -- for whom: what its credential granted, as JSON
+    caller text NOT NULL,                                               -- for whom: what its credential granted, as JSON
     state smallint NOT NULL,                                            -- a RunState
     attempt integer NOT NULL DEFAULT 1,
     outcome bytea,                                                      -- a Run with nothing but its outcome
-    seq integer NOT NULL DEFAULT 0,                                     -- of its last event, once it has ended
     reply_to text COLLATE "C",                                          -- the run whose interrupt it replies to
     detached boolean NOT NULL,
     create_time timestamptz NOT NULL DEFAULT now(),
@@ -44,6 +43,7 @@ CREATE TABLE run_events (
     run text COLLATE "C" NOT NULL REFERENCES runs ON DELETE CASCADE,
     seq integer NOT NULL,                                               -- of its first event
     last integer NOT NULL,
-    events bytea NOT NULL,                                              -- Event messages, each after its length as a varint
+    events bytea NOT NULL,                                              -- Event messages, each after its length as a varint;
+                                                                        -- empty: one that tells the run's outcome
     PRIMARY KEY (run, seq)
 );

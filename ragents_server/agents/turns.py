@@ -1,0 +1,278 @@
+"""Turns: each is run once under its request_id, one at a time in its thread, and followed by whoever asks for it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ragents_client.v1.agent_pb2 import (
+    RUN_STATE_ANSWERED,
+    RUN_STATE_CANCELLED,
+    RUN_STATE_FAILED,
+    RUN_STATE_RUNNING,
+    Run,
+    RunState,
+)
+from ragents_client.v1.event_pb2 import Event, Queued
+from ragents_server.agents.budgets import Budget
+from ragents_server.agents.decisions import Follow, Over, SameReply, Take, Wait, decide
+from ragents_server.agents.lines import Lines
+from ragents_server.agents.roster import Roster
+from ragents_server.cache.single_flight import Flights
+from ragents_server.caller import Caller
+from ragents_server.errors import Cancelled, Draining, LeaseLost, NotFound, Overloaded, ThreadBusy, from_failure
+from ragents_server.threads.places import Places
+from ragents_server.threads.request import TurnRequest
+from ragents_server.threads.runs import Look, last_event
+
+if TYPE_CHECKING:
+    from ragents_server.agents.attempts import Attempt
+
+log = logging.getLogger(__name__)
+
+MOST_WAITING = 64  # turns of one thread, on this replica
+MOST_DETACHED = 1000  # runs that go on without a caller, on this replica
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.1  # seconds between looks at what another replica does
+MARGIN = 0.2  # seconds before a caller's deadline in which to say that the thread is busy
+PATIENCE = 1.0  # seconds that the last event may come after the run's end
+TITLE = 80  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What a run may use, where its turn says nothing, and at most."""
+
+    agent: str  # for a new thread
+    max_tokens: int
+    max_seconds: float
+
+
+class Turns:
+    """The turns that this replica is asked for."""
+
+    def __init__(self, places: Places, roster: Roster, usual: Usual) -> None:
+        self._places = places
+        self._roster = roster
+        self._usual = usual
+        self._flights = Flights[Event]()
+        self._lines = Lines(MOST_WAITING)
+        self._attempts: dict[str, Attempt] = {}  # by run
+        self._detached: dict[str, asyncio.Task[None]] = {}  # by run
+        self._draining = False
+
+    async def follow(self, request: TurnRequest, seconds: float) -> AsyncGenerator[Event, None]:
+        """All events of the turn, the last one its outcome; raises what the run failed with.
+
+        The run goes on as long as somebody follows it here, or it is detached. A thread that is not free within
+        `seconds` is ThreadBusy.
+        """
+        if request.turn.detached:
+            self._go_on(request)
+        limit = asyncio.get_running_loop().time() + seconds - MARGIN
+        async with aclosing(self._flown(request)) as events:
+            begun = False
+            while (event := await _within(events, None if begun else limit)) is not None:
+                begun = event.seq > 0
+                yield event
+
+    async def attach(self, caller: Caller, run: str, after: int) -> AsyncGenerator[Event, None]:
+        """The events after `after`, wherever the run is; ends with its outcome, or raises what it failed with."""
+        await self._found(caller, run)
+        async with aclosing(self._told(run, after, until_abandoned=False)) as events:
+            async for event in events:
+                yield event
+
+    async def find(self, caller: Caller, run: str) -> Run:
+        """A run of the caller's. Raises NotFound."""
+        return (await self._found(caller, run))[0]
+
+    async def cancel(self, caller: Caller, run: str) -> Run:
+        """Ends a run for good, unless it is over. Its replica stops it within a second."""
+        found, key = await self._found(caller, run)
+        if found.state != RUN_STATE_ANSWERED:
+            outcome = Run(failure=Cancelled("the run was cancelled").failure())
+            await self._places.runs.cancel(key, run, outcome)
+        if (attempt := self._attempts.get(run)) is not None:
+            attempt.stop()
+        return await self.find(caller, run)
+
+    async def _found(self, caller: Caller, run: str) -> tuple[Run, str]:
+        found = await self._places.runs.get(caller, run)
+        if found is None:
+            raise NotFound("no such run")
+        return found
+
+    async def take_up(self) -> None:
+        """Goes on with detached runs whose replica has gone."""
+        if not self._draining:
+            for orphan in await self._places.runs.orphans():
+                self._go_on(TurnRequest(orphan.caller, orphan.turn))
+
+    async def drain(self, seconds: float) -> None:
+        """Lets attached runs end for so long; then, and detached ones at once, graphs stop at their next saved step."""
+        self._draining = True
+        for attempt in self._attempts.values():
+            if attempt.request.turn.detached:
+                attempt.control.request_drain()
+        try:
+            async with asyncio.timeout(seconds):
+                while self._attempts:
+                    await next(iter(self._attempts.values())).over.wait()
+        except TimeoutError:
+            for attempt in self._attempts.values():
+                attempt.control.request_drain()
+
+    async def aclose(self) -> None:
+        """Ends the detached runs; whoever is there takes them up."""
+        for task in list(self._detached.values()):
+            task.cancel()
+        if self._detached:
+            await asyncio.wait(list(self._detached.values()))
+
+    def _flown(self, request: TurnRequest) -> AsyncGenerator[Event, None]:
+        return self._flights.ride((request.run_id, request.digest), lambda: self._made(request))
+
+    def _go_on(self, request: TurnRequest) -> None:
+        """Follows the run to its end without a caller."""
+        if request.run_id in self._detached:
+            return
+        if len(self._detached) >= MOST_DETACHED:
+            raise Overloaded(f"{MOST_DETACHED} detached runs are under way here", retry_after=5.0)
+        task = asyncio.create_task(self._seen_off(request), name="a detached run")
+        self._detached[request.run_id] = task
+        task.add_done_callback(lambda _: self._detached.pop(request.run_id, None))
+
+    async def _seen_off(self, request: TurnRequest) -> None:
+        try:
+            async with aclosing(self._flown(request)) as events:
+                async for _ in events:
+                    pass
+        except Exception as error:  # noqa: BLE001 - it is recorded with the run, for those who ask for it
+            log.info("a detached run ended with %s", type(error).__name__)
+
+    async def _made(self, request: TurnRequest) -> AsyncGenerator[Event, None]:
+        """The turn's events: run here, or followed where another replica runs it, until there is an outcome."""
+        async with self._lines.standing(request.key) as place:
+            while place.position:
+                yield Event(queued=Queued(position=place.position))
+                await place.moves()
+            course, event = _Course(request), None
+            while event is None or not _is_last(event):
+                async with aclosing(self._next(course)) as events:
+                    async for event in events:
+                        course.told = max(course.told, event.seq)
+                        yield event
+
+    async def _next(self, course: "_Course") -> AsyncGenerator[Event, None]:
+        """What the next look at the store leads to."""
+        look = await self._places.runs.look(course.request)
+        match decide(course.request, look):
+            case Over(run):
+                yield _outcome(run.state, run.outcome, max(look.seq, course.told + 1))
+            case SameReply(turn):
+                course.request = TurnRequest(course.request.caller, turn)
+            case Follow():
+                async with aclosing(self._told(course.request.run_id, course.told, until_abandoned=True)) as events:
+                    async for event in events:
+                        yield event
+            case Wait():
+                if not course.waited:
+                    yield Event(queued=Queued(position=0))
+                await course.wait()
+            case Take() as take:
+                async with aclosing(self._tried(course.request, look, take)) as events:
+                    async for event in events:
+                        yield event
+
+    async def _tried(self, request: TurnRequest, look: Look, take: Take) -> AsyncGenerator[Event, None]:
+        """The events of an attempt; none, or no last one, where another replica was faster or took over."""
+        if self._draining:
+            raise Draining("this replica is shutting down")
+        loaded = await self._roster.loaded()
+        from ragents_server.agents.attempts import Attempt  # brings LangGraph, which is there now
+
+        agent = request.turn.agent or take.agent or self._usual.agent
+        loaded.named(agent)
+        title = " ".join(request.turn.question.text.split())[:TITLE]
+        taken = await self._places.runs.take(request, look, agent=agent, title=title)
+        if taken is None:
+            return
+        budget = self._budget(request)
+        attempt = Attempt(request, taken, loaded, self._places, agent=agent, rewind=take.rewind, budget=budget)
+        self._attempts[taken.run] = attempt
+        try:
+            async with aclosing(attempt.events()) as events:
+                async for event in events:
+                    yield event
+        except LeaseLost:
+            log.info("the lease of a run was lost; looking where it is now")
+        finally:
+            del self._attempts[taken.run]
+            attempt.over.set()
+
+    async def _told(self, run: str, after: int, *, until_abandoned: bool) -> AsyncGenerator[Event, None]:
+        """A run's events as they are stored, up to its outcome, or until nobody is at it any more."""
+        over_since: float | None = None
+        clock = asyncio.get_running_loop().time
+        while (seen := await self._places.log.watch(run, after)) is not None:
+            for event in seen.events:
+                after = event.seq
+                yield event
+            if not seen.events and seen.state != RUN_STATE_RUNNING:
+                over_since = over_since or clock()
+                late = clock() - over_since > PATIENCE  # its replica died before it told the last event
+                if seen.state in {RUN_STATE_FAILED, RUN_STATE_CANCELLED} or seen.outcome_seq or late:
+                    if not 0 < seen.outcome_seq <= after:
+                        yield _outcome(seen.state, seen.outcome, seen.outcome_seq or after + 1)
+                    return
+            if not seen.events:
+                if until_abandoned and not seen.leased:
+                    return
+                await asyncio.sleep(SHORTEST_PAUSE)
+        raise NotFound("no such run")
+
+    def _budget(self, request: TurnRequest) -> Budget:
+        limits, usual = request.turn.limits, self._usual
+        seconds = limits.max_time.ToNanoseconds() / 1e9 if limits.HasField("max_time") else usual.max_seconds
+        return Budget(
+            max_steps=limits.max_steps,
+            max_tokens=min(limits.max_tokens or usual.max_tokens, usual.max_tokens),
+            max_seconds=min(seconds, usual.max_seconds),
+        )
+
+
+@dataclass(slots=True)
+class _Course:
+    """How far a turn has come on this replica."""
+
+    request: TurnRequest
+    told: int = 0  # the last event's number
+    waited: float = 0.0  # seconds
+
+    async def wait(self) -> None:
+        """A little longer each time."""
+        pause = min(max(SHORTEST_PAUSE, self.waited / 4), LONGEST_PAUSE)
+        self.waited += pause
+        await asyncio.sleep(pause)
+
+
+async def _within(events: AsyncGenerator[Event, None], limit: float | None) -> Event | None:
+    """The next event, None after the last one; ThreadBusy where none has come by `limit` on the loop's clock."""
+    try:
+        async with asyncio.timeout_at(limit):
+            return await anext(events, None)
+    except TimeoutError:
+        raise ThreadBusy("the thread has a turn under way, which did not end in time") from None
+
+
+def _is_last(event: Event) -> bool:
+    return event.WhichOneof("kind") in {"answer", "interrupt"}
+
+
+def _outcome(state: "RunState.ValueType", outcome: Run, seq: int) -> Event:
+    """The last event of a run that is over; raises what it failed with."""
+    if state in {RUN_STATE_FAILED, RUN_STATE_CANCELLED}:
+        raise from_failure(outcome.failure)
+    return last_event(outcome, seq)
