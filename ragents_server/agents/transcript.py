@@ -6,21 +6,18 @@ passages, the messages that the model sees. So a turn that goes on elsewhere goe
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from ragents_client.v1.agent_pb2 import ToolResult
 from ragents_client.v1.answer_pb2 import Passage, Question
 from ragents_server.agents.prompts import quoted_result
-from ragents_server.agents.tools.tool import Called
-from ragents_server.ingest.sentences import sentences
+from ragents_server.agents.tools.tool import NOTHING, Called
 from ragents_server.models.calling import HAND_OVER
 from ragents_server.rag.prompts import earlier
-from ragents_server.rag.retrieval import Found
 
 MOST_CALLS = 8  # that one message may make; further ones fail
 MOST_PASSAGES = 100  # of a turn, as many as an answer may have
@@ -52,6 +49,10 @@ class Wanted:
     name: str
     arguments: Mapping[str, Any]
     error: str = ""
+
+    def packed(self) -> dict[str, Any]:
+        """For the state."""
+        return asdict(self)
 
     def key(self, run: str) -> str:
         """The same each time that the call is repeated, and no other call's."""
@@ -101,21 +102,8 @@ class Transcript:
         return [
             called.result.text
             for called in self.called.values()
-            if called.result.text and not called.passages and not called.result.HasField("failure")
+            if called.result.text not in ("", NOTHING) and not called.passages
         ]
-
-    def found(self) -> Found:
-        """The passages as evidence for what a model says of them; nothing can be searched with it."""
-        nothing: Any = None
-        return Found(
-            question="",
-            vector=np.zeros(1, np.float32),
-            passages=self.passages,
-            sentences=tuple(tuple(sentences(passage.text)) for passage in self.passages),
-            sentence_vectors=(None,) * len(self.passages),
-            idf={},
-            embeddings=nothing,
-        )
 
     def messages(self, rules: str, question: Question, boundary: str) -> list[BaseMessage]:
         """What the model is asked with: the rules, the conversation, the question, and this turn."""

@@ -16,7 +16,7 @@ from ragents_server.models.provider_errors import failure, timed_out
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings as LangChainModel
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessageChunk
+    from langchain_core.messages import AIMessage, AIMessageChunk
 
 T = TypeVar("T")
 
@@ -57,6 +57,7 @@ async def open_chat(
             from langchain.chat_models import init_chat_model
 
             made: BaseChatModel = init_chat_model(name, **options)
+            made.name = name
             return made
 
         yield LangChainChat(name, await asyncio.to_thread(_make, "RAGENTS_CHAT_MODEL", key, make), timeout)
@@ -69,6 +70,11 @@ class LangChainChat:
         self.model = model
         self._langchain = langchain
         self._timeout = timeout
+
+    @property
+    def langchain(self) -> "BaseChatModel":
+        """The model itself, for those that call tools; its `name` is the one it is set by."""
+        return self._langchain
 
     async def __call__(self, messages: Sequence[Message]) -> AsyncGenerator[Piece, None]:
         """Pieces as they come; a stream without a reason of its end was cut, and is ModelUnavailable."""
@@ -96,14 +102,19 @@ class LangChainChat:
 
 def _piece(chunk: "AIMessageChunk") -> Piece:
     usage: Mapping[str, int] = chunk.usage_metadata or {}  # type: ignore[assignment]
-    told = next((chunk.response_metadata[name] for name in _FINISHES if chunk.response_metadata.get(name)), None)
+    tokens = usage.get("input_tokens", 0), usage.get("output_tokens", 0)
+    return Piece(str(chunk.text), *tokens, finish_of(chunk))
+
+
+def finish_of(message: "AIMessage") -> Finish | None:
+    """Why the model stopped, where the message tells it."""
+    if message.additional_kwargs.get("refusal"):
+        return Finish.DECLINED
+    told = next((message.response_metadata[name] for name in _FINISHES if message.response_metadata.get(name)), None)
+    if told is None:
+        return None
     reason = str(getattr(told, "name", told))
-    finish = None
-    if told is not None:
-        finish = Finish.CUT if reason in _CUT else Finish.DECLINED if reason in _DECLINED else Finish.DONE
-    if chunk.additional_kwargs.get("refusal"):
-        finish = Finish.DECLINED
-    return Piece(str(chunk.text), usage.get("input_tokens", 0), usage.get("output_tokens", 0), finish)
+    return Finish.CUT if reason in _CUT else Finish.DECLINED if reason in _DECLINED else Finish.DONE
 
 
 @asynccontextmanager

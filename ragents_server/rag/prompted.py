@@ -45,7 +45,7 @@ class PromptedWriter:
         if not found.passages:
             yield nothing_found(question, self._chat.model)
             return
-        writing = _Writing(found, self._chat.model)
+        writing = Writing(found, self._chat.model)
         written = self._chat(conversation(question, found.passages))
         async with aclosing(written) as pieces, aclosing(writing.deltas(pieces)) as deltas:
             async for delta in deltas:
@@ -55,7 +55,7 @@ class PromptedWriter:
         yield writing.outcome()
 
 
-class _Writing:
+class Writing:
     """One answer while it is written."""
 
     def __init__(self, found: Found, model: str) -> None:
@@ -70,10 +70,10 @@ class _Writing:
         """The verified text in deltas; at the end everything has left."""
         sent = 0
         async for piece in pieces:
-            if text := self._take(piece):
+            if text := self.take(piece):
                 yield Delta(offset=sent, text=text)
                 sent += len(text.encode())
-        if text := self._rest():
+        if text := self.rest():
             yield Delta(offset=sent, text=text)
 
     def outcome(self) -> Event:
@@ -94,7 +94,8 @@ class _Writing:
             )
         )
 
-    def _take(self, piece: Piece) -> str:
+    def take(self, piece: Piece) -> str:
+        """What may leave now that `piece` has come."""
         self._usage.input_tokens += piece.input_tokens
         self._usage.output_tokens += piece.output_tokens
         self._length += len(piece.text)
@@ -119,7 +120,8 @@ class _Writing:
         text, self._opening = self._opening, None
         return text
 
-    def _rest(self) -> str:
+    def rest(self) -> str:
+        """What was still waiting; raises ModelUnavailable where there is nothing at all."""
         if self.refusal is not None:
             return ""
         rest = self.verified.feed(self._opening or "") + self.verified.end()

@@ -40,7 +40,7 @@ def conversation(question: Question, passages: Sequence[Passage]) -> list[Messag
     asked = "\n\n".join([*_quoted(passages, boundary), f"Question: {question.text}"])
     return [
         Message("system", _RULES.format(boundary=boundary)),
-        *_history(question.history),
+        *earlier(question.history),
         Message("user", asked),
     ]
 
@@ -51,7 +51,7 @@ def _quoted(passages: Sequence[Passage], boundary: str) -> Iterator[str]:
         yield f"--- {boundary} passage {number} begins\n({place})\n{passage.text}\n--- {boundary} passage {number} ends"
 
 
-def _history(history: Sequence[Exchange]) -> Iterator[Message]:
+def earlier(history: Sequence[Exchange]) -> Iterator[Message]:
     """The latest exchanges that fit, oldest first; their markers named other passages and are left out."""
     kept, size = list[Exchange](), 0
     for exchange in reversed(history[-HISTORY_EXCHANGES:]):
