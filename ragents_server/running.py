@@ -61,10 +61,10 @@ async def open_agency(settings: Settings, pool: Pool, kit: "Callable[[], Kit]") 
         raise ConfigurationError(f"RAGENTS_AGENTS: names no agent; known: {', '.join(AGENTS)}")
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(_redis(settings)) if settings.checkpoints is not None else None
-        roster = Roster(names, kit=kit, saver=lambda: _saver(settings, pool, redis))
+        roster = Roster(names, kit=kit, saver=lambda: _saver(settings, pool, redis), ends_runs=redis is None)
         log = EventLog(pool)
         places = Places(Threads(pool), Runs(pool), Leases(pool), log)
-        stack.push_async_callback(log.aclose)
+        await stack.enter_async_context(log.running())
         stack.push_async_callback(roster.aclose)
         turns = Turns(places, roster, Usual(settings.agent, settings.run_tokens, settings.run_time))
         conversations = Conversations(places.threads, roster)

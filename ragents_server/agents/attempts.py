@@ -21,7 +21,7 @@ from ragents_client.v1.answer_pb2 import Answer
 from ragents_client.v1.event_pb2 import Event, Started
 from ragents_server.agents.budgets import Budget, budgeted
 from ragents_server.agents.roster import Loaded
-from ragents_server.agents.saved import interrupt_of, run_of, waiting_on
+from ragents_server.agents.saved import gone, interrupt_of, run_of, waiting_on
 from ragents_server.caller import act_for
 from ragents_server.checkpoints.fences import Ending, Fence, fenced
 from ragents_server.connections.postgres import is_unavailable
@@ -66,6 +66,7 @@ class Attempt:
         self.over = asyncio.Event()  # set by whoever runs it
         self._taken = taken
         self._saver = loaded.saver
+        self._ends_runs = loaded.ends_runs
         self._agent = loaded.named(agent)
         self._graph = loaded.graphs[agent]
         self._places = places
@@ -146,8 +147,10 @@ class Attempt:
     async def _input(self) -> Any:
         """What the graph begins with: question or reply, nothing where it goes on; its outcome where it has ended."""
         saved = None
-        if self._taken.attempt > 1 or self.request.reply_to is not None:
+        if self._taken.attempt > 1 or self.request.reply_to is not None or not self._ends_runs:
             saved = await self._saver.aget_tuple(self._config)
+        if self._taken.base is not None and not (self._taken.kept if self._ends_runs else saved):
+            raise gone(in_database=self._ends_runs)  # never an empty conversation instead
         if saved is not None and run_of(saved) == self._taken.run:
             ended = self._ending(saved.checkpoint["channel_values"])
             return Run.FromString(ended.outcome) if ended else None
@@ -199,7 +202,7 @@ class Attempt:
         """The outcome's event, once the outcome is committed."""
         if outcome.HasField("interrupt"):
             await self._finish(RUN_STATE_INTERRUPTED, outcome)
-        elif not self._saver.ends_runs:
+        elif not self._ends_runs:
             saved = await self._saver.aget_tuple(self._config)
             base = saved.config["configurable"]["checkpoint_id"] if saved is not None else None
             await self._finish(RUN_STATE_ANSWERED, outcome, base)

@@ -10,7 +10,7 @@ from ragents_client.v1.answer_pb2 import Exchange
 from ragents_server.agents.roster import Loaded, Roster
 from ragents_server.caller import Caller
 from ragents_server.checkpoints.fences import Fence, fenced
-from ragents_server.errors import CheckpointCorrupt, NotFound, RequestIdReused
+from ragents_server.errors import NotFound, RequestIdReused
 from ragents_server.index.page_tokens import after_token, page_token
 from ragents_server.threads.request import identity, thread_key
 from ragents_server.threads.threads import Stored, Threads
@@ -72,7 +72,7 @@ class Conversations:
         """Deletes what is stored under a key."""
         token = await self._threads.fence(key)
         loaded = await self._roster.loaded()
-        if token is not None and not loaded.saver.ends_runs:  # else it is one transaction with the rest
+        if token is not None and not loaded.ends_runs:  # else it is one transaction with the rest
             with fenced(Fence(key, token, "", lambda _: None)):
                 await loaded.saver.adelete_thread(key)
         await self._threads.delete([key])
@@ -110,10 +110,9 @@ class Conversations:
 
 
 def _gone(loaded: Loaded) -> Exception:
-    """Never an empty conversation: in Redis the state may have come of age, in the database it must be there."""
-    if loaded.saver.ends_runs:
-        return CheckpointCorrupt("the thread's saved state is gone")
-    return NotFound("no such thread")
+    from ragents_server.agents.saved import gone  # brings LangGraph, which is there now
+
+    return gone(in_database=loaded.ends_runs)
 
 
 def _config(key: str, checkpoint_id: str = "") -> Any:

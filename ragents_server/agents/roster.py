@@ -26,8 +26,6 @@ AGENTS = {
 class Saver(Protocol):
     """What keeps the state of threads: a saver of LangGraph's that can do a little more."""
 
-    ends_runs: bool  # the last checkpoint of a run is one transaction with the run's end
-
     async def aget_tuple(self, config: Any) -> "CheckpointTuple | None":
         """A checkpoint; without an id the thread's latest."""
         ...
@@ -47,11 +45,15 @@ class Saver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The agents by name, each compiled to be run, and what keeps their state."""
+    """The agents by name, each compiled to be run, and what keeps their state.
+
+    `ends_runs`: a run's last checkpoint is one transaction with the run's end.
+    """
 
     agents: Mapping[str, "Agent"]
     graphs: Mapping[str, "CompiledStateGraph[Any, Any, Any, Any]"]
     saver: Saver
+    ends_runs: bool
 
     def named(self, name: str) -> "Agent":
         """The agent. Raises NotFound, which names those there are."""
@@ -69,10 +71,12 @@ class Roster:
         *,
         kit: Callable[[], "Kit"],
         saver: Callable[[], AbstractAsyncContextManager[Saver]],
+        ends_runs: bool,
     ) -> None:
         self._names = tuple(names)
         self._kit = kit
         self._saver = saver
+        self._ends_runs = ends_runs
         self._loaded: Loaded | None = None
         self._loading = asyncio.Lock()
         self._stack = AsyncExitStack()
@@ -85,7 +89,7 @@ class Roster:
                 saver = await self._stack.enter_async_context(self._saver())
                 keeper: Any = saver
                 graphs = {agent.name: agent.graph.compile(checkpointer=keeper, name=agent.name) for agent in made}
-                self._loaded = Loaded({agent.name: agent for agent in made}, graphs, saver)
+                self._loaded = Loaded({agent.name: agent for agent in made}, graphs, saver, self._ends_runs)
         return self._loaded
 
     @property

@@ -7,7 +7,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.serde.types import INTERRUPT
 
 from ragents_client.v1.agent_pb2 import INTERRUPT_KIND_CLARIFICATION, Interrupt
-from ragents_server.errors import CheckpointCorrupt
+from ragents_server.errors import CheckpointCorrupt, NotFound
 
 
 def run_of(saved: CheckpointTuple) -> str | None:
@@ -35,3 +35,8 @@ def interrupt_of(value: Any, run: str) -> Interrupt:
         asked = Interrupt(kind=INTERRUPT_KIND_CLARIFICATION, text=str(value))
     asked.id = run
     return asked
+
+
+def gone(*, in_database: bool) -> Exception:
+    """A thread's state is not there: in Redis it may have come of age, in the database it must be there."""
+    return CheckpointCorrupt("the thread's saved state is gone") if in_database else NotFound("no such thread")

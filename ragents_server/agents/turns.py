@@ -38,6 +38,7 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.1  # seconds between looks at what anoth
 MARGIN = 0.2  # seconds before a caller's deadline in which to say that the thread is busy
 PATIENCE = 1.0  # seconds that the last event may come after the run's end
 TITLE = 80  # characters
+MOST_LOST = 5  # leases of one turn, before its caller is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +183,15 @@ class Turns:
                     yield Event(queued=Queued(position=0))
                 await course.wait()
             case Take() as take:
-                async with aclosing(self._tried(course.request, look, take)) as events:
+                async with aclosing(self._tried(course, look, take)) as events:
                     async for event in events:
                         yield event
 
-    async def _tried(self, request: TurnRequest, look: Look, take: Take) -> AsyncGenerator[Event, None]:
+    async def _tried(self, course: "_Course", look: Look, take: Take) -> AsyncGenerator[Event, None]:
         """The events of an attempt; none, or no last one, where another replica was faster or took over."""
         if self._draining:
             raise Draining("this replica is shutting down")
+        request = course.request
         loaded = await self._roster.loaded()
         from ragents_server.agents.attempts import Attempt  # brings LangGraph, which is there now
 
@@ -207,6 +209,9 @@ class Turns:
                 async for event in events:
                     yield event
         except LeaseLost:
+            course.lost += 1
+            if course.lost > MOST_LOST:
+                raise
             log.info("the lease of a run was lost; looking where it is now")
         finally:
             del self._attempts[taken.run]
@@ -250,6 +255,7 @@ class _Course:
     request: TurnRequest
     told: int = 0  # the last event's number
     waited: float = 0.0  # seconds
+    lost: int = 0  # leases
 
     async def wait(self) -> None:
         """A little longer each time."""

@@ -3,7 +3,8 @@
 A replica tells its callers an event when it is stored, so that whoever goes on with the run knows all that was told.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
@@ -59,17 +60,17 @@ class EventLog:
 
     async def watch(self, run: str, after: int) -> Seen | None:
         """The run with up to some hundred events after `after`; None where there is none. One read for all who ask."""
-        seen: Seen | None = await self._looks.submit((run, after))
-        return seen
+        return await self._looks.submit((run, after))
 
     async def expire(self, seconds: float, most: int = 100) -> None:
         """Drops the events of some runs that ended so long ago."""
         await self._pool.execute(self._sql["expire"], timedelta(seconds=seconds), most)
 
-    async def aclose(self) -> None:
-        """Stores what was asked for before."""
-        await self._appends.aclose()
-        await self._looks.aclose()
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Appends and looks inside the block; at its end what was asked for before is stored."""
+        async with self._looks.running(), self._appends.running():
+            yield
 
     async def _append(self, batch: Sequence[Append]) -> list[None]:
         rows = [(one.run, one.seq, one.last, _bytes(one)) for one in batch]

@@ -58,6 +58,7 @@ class Taken:
     base: str | None  # the checkpoint that the last answered turn ended with
     attempt: int
     seq: int  # of the last event that earlier attempts stored
+    kept: bool  # the database has that checkpoint
 
 
 @dataclass(frozen=True, slots=True)

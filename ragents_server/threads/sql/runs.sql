@@ -27,7 +27,9 @@ WITH thread AS (
         WHERE runs.state NOT IN (3, 4, 6)
     RETURNING attempt
 )
-SELECT token, base, attempt, (SELECT max(last) FROM run_events WHERE run = $8) AS seq FROM thread, run
+SELECT token, base, attempt, (SELECT max(last) FROM run_events WHERE run = $8) AS seq,
+    EXISTS (SELECT FROM checkpoints c WHERE c.thread = $1 AND c.ns = '' AND c.id = base) AS kept
+FROM thread, run
 
 -- name: finish
 WITH thread AS (
