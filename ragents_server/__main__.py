@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(words: argparse.Namespace) -> int:
     try:
-        from ragents_server import operations
+        from ragents_server import checking, operations
         from ragents_server.settings import read_settings
     except ModuleNotFoundError as error:
         raise ConfigurationError(
@@ -57,7 +57,7 @@ def _run(words: argparse.Namespace) -> int:
     settings = read_settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if words.check:
-        return _loop(operations.check(settings))
+        return _loop(checking.check(settings))
     if words.verb == "reindex":
         return _loop(operations.reindex(settings, words.tenant, words.collection))
     return _loop(operations.serve(settings, _stopped))

@@ -1,28 +1,26 @@
-"""What the command does with a whole server: serve until stopped, check the settings, embed a collection anew."""
+"""What the command does with a whole server: serve until stopped, embed a collection anew."""
 
 import asyncio
 import gc
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import resources
 from importlib.metadata import version
 
-from ragents_server.cache.stores import CacheUnavailable, Key
 from ragents_server.connections.migrations import migrate, require_vector
 from ragents_server.connections.postgres import is_unavailable, open_connection, open_pool
-from ragents_server.errors import NotFound, RagentsError
+from ragents_server.connections.redis import RedisUnavailable
+from ragents_server.errors import NotFound
 from ragents_server.identity.keys import read_keys
 from ragents_server.index.epochs import LEASE
 from ragents_server.index.reindex import Reindex
 from ragents_server.index.statements import Connection
 from ragents_server.index.vectors import PassageEmbedding
-from ragents_server.models.chat import Message
 from ragents_server.models.embeddings import Embeddings
 from ragents_server.server import Server, listening, refuse_open_listener
-from ragents_server.settings import PREFIX, Settings, is_secret
-from ragents_server.wiring import Parts, database, open_chat_model, open_embeddings, opened
+from ragents_server.settings import Settings
+from ragents_server.wiring import Parts, database, open_embeddings, opened
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +34,7 @@ RESUME_PAUSE = 60.0  # seconds between looks for documents that a killed server 
 
 async def serve(settings: Settings, stopped: Callable[[], Awaitable[bool]]) -> int:
     """Serves until `stopped` returns; True asks for a lame duck before the end."""
-    _require_sound(settings)
+    require_sound(settings)
     async with opened(settings) as parts, listening(settings, parts) as server:
         _spare_collector()
         log.info("ragents-server %s listens on %s", version("ragents-grpc"), server.address)
@@ -86,6 +84,9 @@ async def _prepared(parts: Parts) -> bool:
     """Whether the database answered and has this release's schema; ConfigurationError when it never will."""
     try:
         await prepare(parts)
+    except RedisUnavailable as error:
+        log.warning("the Redis of the checkpoints does not answer yet, trying again: %s", error)
+        return False
     except Exception as error:
         if not is_unavailable(error):
             raise
@@ -95,6 +96,12 @@ async def _prepared(parts: Parts) -> bool:
 
 
 async def prepare(parts: Parts) -> None:
+    """Brings the stores up to this release; ConfigurationError for one that will never do."""
+    await prepare_database(parts)
+    await parts.agency.prepare()
+
+
+async def prepare_database(parts: Parts) -> None:
     """Brings the database up to this release; what a killed server left in the embedded one is free at once."""
     await migrate_schema(parts.url)
     await parts.pool.expire_connections()  # those made before the extension know none of its types
@@ -102,7 +109,6 @@ async def prepare(parts: Parts) -> None:
         await store.vectors.prepare()
         if parts.embedded:
             await store.vectors.end_leases()
-    await parts.agency.prepare()
 
 
 async def migrate_schema(url: str) -> None:
@@ -158,63 +164,7 @@ async def _resume(parts: Parts) -> None:
             await asyncio.sleep(RESUME_PAUSE)
 
 
-async def check(settings: Settings) -> int:
-    """Prints every setting, secrets masked, and tries each back end; 0 when all answer."""
-    _require_sound(settings)
-    for name, field in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        shown = "********" if is_secret(field) and value is not None else "" if value is None else value
-        _say(f"{PREFIX}{name.upper()}={shown}")
-    started = time.monotonic()
-    async with opened(settings) as parts:
-        for store in parts.stores:
-            _say(f"embeddings: {store.embeddings.model}, {store.embeddings.dimension} dimensions: ok")
-        answers = [await _database_answers(parts), await _cache_answers(parts), await _chat_model_answers(settings)]
-        _say(f"ready in {time.monotonic() - started:.1f} s" if all(answers) else "not ready")
-    return 0 if all(answers) else 1
-
-
-async def _database_answers(parts: Parts) -> bool:
-    try:
-        await prepare(parts)
-        found = await parts.pool.fetchval("SELECT current_setting('server_version')")
-    except Exception as error:
-        if isinstance(error, RagentsError) or not is_unavailable(error):
-            raise
-        _say(f"database: does not answer ({type(error).__name__})")
-        return False
-    _say(f"database: PostgreSQL {found}: ok")
-    return True
-
-
-async def _cache_answers(parts: Parts) -> bool:
-    """Asks the Redis of the cache, where there is one."""
-    if parts.caches.shared is None:
-        return True
-    try:
-        await parts.caches.shared.get(Key("check", "answer", bytes(16)))
-    except CacheUnavailable as error:
-        _say(f"cache: does not answer ({error})")
-        return False
-    _say("cache: ok")
-    return True
-
-
-async def _chat_model_answers(settings: Settings) -> bool:
-    """Lets the chat model write one word, where there is one."""
-    if not settings.chat_model:
-        return True
-    try:
-        async with open_chat_model(settings) as chat, aclosing(chat([Message("user", "Reply with: ok")])) as pieces:
-            await anext(pieces)
-    except RagentsError as error:
-        _say(f"chat model: {error.message}; {error.advice}")
-        return False
-    _say(f"chat model: {chat.model}: ok")
-    return True
-
-
-def _require_sound(settings: Settings) -> None:
+def require_sound(settings: Settings) -> None:
     """ConfigurationError for what needs no back end to be seen."""
     refuse_open_listener(settings)
     if settings.keys is not None:
@@ -234,14 +184,14 @@ async def reindex(settings: Settings, tenant: str, collection: str) -> int:
         index = Reindex(pool, tenant, collection, embedding_model=embeddings.model, dimension=embeddings.dimension)
         generation = await index.begin()
         if generation is None:
-            _say(f"there is no collection {collection} of the tenant {tenant}")
+            say(f"there is no collection {collection} of the tenant {tenant}")
             return 1
         done = 0
         while not await index.switch(generation):
             done = await _embed_missing(index, generation, embeddings, done)
         await asyncio.sleep(LEASE)  # now no server takes the old vectors for the present ones
         await index.drop_stale()
-        _say(f"{collection}: {done} passages embedded by {embeddings.model} ({embeddings.dimension} dimensions)")
+        say(f"{collection}: {done} passages embedded by {embeddings.model} ({embeddings.dimension} dimensions)")
     return 0
 
 
@@ -256,9 +206,9 @@ async def _embed_missing(index: Reindex, generation: int, embeddings: Embeddings
         if not await index.add(generation, rows):
             raise NotFound("the collection was deleted, or another reindex took its place")
         done += len(batch)
-        _say(f"{done} passages embedded …")
+        say(f"{done} passages embedded …")
     return done
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     print(line)  # noqa: T201 - the command's own voice

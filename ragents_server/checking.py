@@ -1,0 +1,86 @@
+"""`ragents-server --check`: prints the settings, tries each back end, and says what would happen."""
+
+import time
+from contextlib import aclosing
+
+from ragents_server.cache.stores import CacheUnavailable, Key
+from ragents_server.connections.postgres import is_unavailable
+from ragents_server.connections.redis import RedisUnavailable
+from ragents_server.errors import RagentsError
+from ragents_server.models.chat import Message
+from ragents_server.operations import prepare_database, require_sound, say
+from ragents_server.settings import PREFIX, Settings, is_secret
+from ragents_server.wiring import Parts, open_chat_model, opened
+
+
+async def check(settings: Settings) -> int:
+    """Prints every setting, secrets masked, and tries each back end; 0 when all answer."""
+    require_sound(settings)
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        shown = "********" if is_secret(field) and value is not None else "" if value is None else value
+        say(f"{PREFIX}{name.upper()}={shown}")
+    started = time.monotonic()
+    async with opened(settings) as parts:
+        for store in parts.stores:
+            say(f"embeddings: {store.embeddings.model}, {store.embeddings.dimension} dimensions: ok")
+        answers = [
+            await _database_answers(parts),
+            await _cache_answers(parts),
+            await _chat_model_answers(settings),
+            await _agents_answer(parts),
+        ]
+        say(f"ready in {time.monotonic() - started:.1f} s" if all(answers) else "not ready")
+    return 0 if all(answers) else 1
+
+
+async def _database_answers(parts: Parts) -> bool:
+    try:
+        await prepare_database(parts)
+        found = await parts.pool.fetchval("SELECT current_setting('server_version')")
+    except Exception as error:
+        if isinstance(error, RagentsError) or not is_unavailable(error):
+            raise
+        say(f"database: does not answer ({type(error).__name__})")
+        return False
+    say(f"database: PostgreSQL {found}: ok")
+    return True
+
+
+async def _cache_answers(parts: Parts) -> bool:
+    """Asks the Redis of the cache, where there is one."""
+    if parts.caches.shared is None:
+        return True
+    try:
+        await parts.caches.shared.get(Key("check", "answer", bytes(16)))
+    except CacheUnavailable as error:
+        say(f"cache: does not answer ({error})")
+        return False
+    say("cache: ok")
+    return True
+
+
+async def _agents_answer(parts: Parts) -> bool:
+    """Loads the agents, and asks the Redis of their checkpoints, where there is one."""
+    loaded = await parts.agency.roster.loaded()
+    try:
+        await parts.agency.prepare()
+    except RedisUnavailable as error:
+        say(f"checkpoints: does not answer ({error})")
+        return False
+    say(f"agents: {', '.join(sorted(loaded.agents))}: ok")
+    return True
+
+
+async def _chat_model_answers(settings: Settings) -> bool:
+    """Lets the chat model write one word, where there is one."""
+    if not settings.chat_model:
+        return True
+    try:
+        async with open_chat_model(settings) as chat, aclosing(chat([Message("user", "Reply with: ok")])) as pieces:
+            await anext(pieces)
+    except RagentsError as error:
+        say(f"chat model: {error.message}; {error.advice}")
+        return False
+    say(f"chat model: {chat.model}: ok")
+    return True
