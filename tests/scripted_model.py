@@ -82,7 +82,6 @@ class ScriptedModel(BaseChatModel):
 def chunks(message: AIMessage) -> list[AIMessageChunk]:
     """The message as a provider streams it: pieces that are neither words nor whole JSON."""
 
-
     text = str(message.text)
     pieces = [AIMessageChunk(content=text[i : i + 5]) for i in range(0, len(text), 5)]
     for index, call in enumerate(message.tool_calls):

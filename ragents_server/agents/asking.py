@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from ragents_server.agents.budgets import current_budget
 from ragents_server.models.calling import SECONDS, Schema, Whole, call, name_of
-from ragents_server.models.chat import Finish
+from ragents_server.models.chat import Finish, Message, Piece
 from ragents_server.models.rules import Rules
 
 
@@ -25,13 +25,29 @@ async def ask(
             yield piece
 
 
-async def said(model: BaseChatModel, rules: str, text: str, *, longest: int) -> str:
-    """What the model writes to this, cut at `longest` characters; nothing where it declines."""
-    written, declined = list[str](), False
-    async with aclosing(ask(model, [SystemMessage(rules), HumanMessage(text)])) as pieces:
-        async for piece in pieces:
-            if isinstance(piece, Whole):
-                declined = piece.finish is Finish.DECLINED
-            else:
-                written.append(piece)
-    return "" if declined else "".join(written)[:longest]
+class Asking:
+    """Plays our own role `ChatModel` with a model of LangChain's, within the run's budget."""
+
+    def __init__(self, model: BaseChatModel) -> None:
+        self._model = model
+        self.model = name_of(model)
+
+    async def __call__(self, messages: Sequence[Message]) -> AsyncGenerator[Piece, None]:
+        """Text in pieces, and at last why it ended; its tokens are counted in the budget."""
+        kinds = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+        asked: list[BaseMessage] = [kinds[message.role](message.text) for message in messages]
+        async with aclosing(ask(self._model, asked)) as pieces:
+            async for piece in pieces:
+                yield Piece(finish=piece.finish) if isinstance(piece, Whole) else Piece(piece)
+
+    async def say(self, rules: str, text: str, longest: int) -> str:
+        """What the model writes to this, up to `longest` characters; nothing where it declines."""
+        written = ""
+        async with aclosing(self([Message("system", rules), Message("user", text)])) as pieces:
+            async for piece in pieces:
+                written += piece.text
+                if piece.finish is Finish.DECLINED:
+                    return ""
+                if len(written) > longest:
+                    break
+        return written[:longest]

@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from ragents_client.v1.agent_pb2 import ToolResult
 from ragents_client.v1.answer_pb2 import Passage, Question
+from ragents_server.agents.joined import identity
 from ragents_server.agents.prompts import quoted_result
 from ragents_server.agents.tools.tool import NOTHING, Called
 from ragents_server.models.calling import HAND_OVER
@@ -133,15 +134,11 @@ class Transcript:
         numbered = dict[tuple[str, str, int, int], tuple[int, Passage]]()
         for called in self.called.values():
             for passage in called.passages:
-                numbered.setdefault(_identity(passage), (len(numbered) + 1, passage))
+                numbered.setdefault(identity(passage), (len(numbered) + 1, passage))
         return numbered
 
     def _number(self, passage: Passage) -> int:
-        return self._numbered[_identity(passage)][0]
-
-
-def _identity(passage: Passage) -> tuple[str, str, int, int]:
-    return passage.document.id or passage.document.name, passage.version, passage.span.start, passage.span.end
+        return self._numbered[identity(passage)][0]
 
 
 def _wanted(step: int, message: AIMessage) -> Iterator[Wanted]:

@@ -64,7 +64,7 @@ class ExtractiveWriter:
         if not found.passages:
             yield nothing_found(question, self.model)
             return
-        extraction = extract(found.question, found.vector, await self._candidates(found), found.idf)
+        extraction = extract(found.question, found.vector, await candidates(found), found.idf)
         if not extraction.answered:
             yield refuse(REFUSAL_REASON_NOT_ANSWERED, _why(extraction, found.passages), found.passages, self.model)
             return
@@ -76,18 +76,19 @@ class ExtractiveWriter:
         usage = Usage(model=self.model)
         yield Event(answer=Answer(text=text, passages=found.passages, citations=citations, usage=usage))
 
-    async def _candidates(self, found: Found) -> list[Candidate]:
-        """The passages with their sentences' vectors; those still being made are made here."""
-        missing = [i for i, vectors in enumerate(found.sentence_vectors) if vectors is None]
-        texts, spans = [found.passages[i].text for i in missing], [found.sentences[i] for i in missing]
-        made = await found.embeddings.embed_passages(texts, spans) if missing else []
-        fresh = {i: vectors.sentences for i, vectors in zip(missing, made, strict=True)}
 
-        def candidate(i: int, passage: Passage, stored: Vectors | None) -> Candidate:
-            vectors = fresh[i] if stored is None else stored
-            return Candidate(i, passage.text, found.sentences[i], vectors, passage.heading)
+async def candidates(found: Found) -> list[Candidate]:
+    """The passages with their sentences' vectors; those still being made are made here."""
+    missing = [i for i, vectors in enumerate(found.sentence_vectors) if vectors is None]
+    texts, spans = [found.passages[i].text for i in missing], [found.sentences[i] for i in missing]
+    made = await found.embeddings.embed_passages(texts, spans) if missing else []
+    fresh = {i: vectors.sentences for i, vectors in zip(missing, made, strict=True)}
 
-        return [candidate(i, *row) for i, row in enumerate(zip(found.passages, found.sentence_vectors, strict=True))]
+    def candidate(i: int, passage: Passage, stored: Vectors | None) -> Candidate:
+        vectors = fresh[i] if stored is None else stored
+        return Candidate(i, passage.text, found.sentences[i], vectors, passage.heading)
+
+    return [candidate(i, *row) for i, row in enumerate(zip(found.passages, found.sentence_vectors, strict=True))]
 
 
 def _pieces(extraction: Extraction, passages: tuple[Passage, ...]) -> list[tuple[Citation, str]]:

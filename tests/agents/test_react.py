@@ -10,7 +10,7 @@ from ragents_server.agents.react import build
 from tests.agents.turns import Library, library
 from tests.scripted_model import ScriptedModel, calls, results
 
-HARBOUR = "The harbour of Oslo froze in January 1838. Ships waited outside for weeks. Bread became expensive in the city."
+HARBOUR = "The harbour of Oslo froze in January 1838. Ships waited for weeks. Bread became expensive in the city."
 BREAD = "Bakers in Bergen sold rye bread. A loaf cost 1,009 shillings. The German merchants paid half."
 
 
