@@ -1,0 +1,204 @@
+"""Checkpoints in PostgreSQL, embedded or yours: a put is one statement, shared with whoever puts meanwhile."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+from asyncpg import Record
+
+from ragents_server.checkpoints.codec import Place, to_json
+from ragents_server.checkpoints.committer import GroupCommit
+from ragents_server.checkpoints.fences import Fence
+from ragents_server.checkpoints.rows import Found, Row, WriteRow
+from ragents_server.checkpoints.saver import Saver
+from ragents_server.checkpoints.stores import Listing, Put, Writes
+from ragents_server.connections.postgres import is_unavailable
+from ragents_server.connections.statements import Connection, Pool, read_statements
+from ragents_server.errors import LeaseLost
+
+BATCH = 64  # items of one statement
+QUEUE = 1024  # items that wait; further callers wait too
+PAGE = 50  # checkpoints of one read
+
+LOST = "Another replica goes on with the thread"
+
+
+@asynccontextmanager
+async def open_postgres_saver(pool: Pool, *, keep: int | None = 10, key: bytes = b"") -> AsyncIterator[Saver]:
+    """A saver over tables that the migrations have made; at the end of the block what waits is still written.
+
+    A failure of the database comes as asyncpg raises it.
+    """
+    store = PostgresStore(pool)
+    async with store.running():
+        yield Saver(store, keep=keep, key=key)
+
+
+async def delete_threads(connection: Connection, threads: Sequence[str]) -> None:
+    """Leaves nothing of what these threads remember, within the caller's transaction."""
+    await connection.execute(_sql("delete"), threads)
+
+
+def _sql(*names: str) -> str:
+    """Statements in parts: some go on from what another has found."""
+    texts = read_statements("ragents_server.checkpoints", "checkpoints")
+    return "\n".join(texts[name] for name in names)
+
+
+class PostgresStore:
+    """Plays `Store`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._put = _sql("put", "retain", "put_answer")
+        self._get = _sql("get", "whole")
+        self._puts: GroupCommit[Put, bool] = GroupCommit(
+            self._execute_puts, size=BATCH, queue=QUEUE, keys=_thread, weight=_size, undone=_is_undone
+        )
+        self._writes: GroupCommit[Writes, None] = GroupCommit(
+            self._execute_writes, size=BATCH, queue=QUEUE, keys=_tasks, weight=_written, undone=_is_undone
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Writes inside the block, and what waits at its end."""
+        async with self._puts.running(), self._writes.running():
+            yield
+
+    async def put(self, put: Put) -> bool:
+        """With all that goes with it: the fence, the run's end, retention."""
+        return await self._puts.submit(put)
+
+    async def put_writes(self, writes: Writes) -> None:
+        """In one statement."""
+        await self._writes.submit(writes)
+
+    async def get(self, place: Place, held: Sequence[bytes]) -> Found | None:
+        """In one statement."""
+        row = await self._pool.fetchrow(self._get, held, *place)
+        return _found(row) if row is not None else None
+
+    async def list(self, listing: Listing) -> AsyncGenerator[Found, None]:
+        """In pages."""
+        sql, left, last = _sql("list", "whole"), listing.limit, None
+        before = listing.before or Place("", "", None)
+        contained = to_json(listing.filter) if listing.filter else None
+        while left is None or left > 0:
+            size = PAGE if left is None else min(left, PAGE)
+            rows = await self._pool.fetch(
+                sql,
+                [],
+                listing.thread,
+                listing.ns,
+                listing.id,
+                contained,
+                before.id,
+                before.thread,
+                before.ns,
+                last,
+                size,
+            )
+            for row in rows:
+                yield _found(row)
+            if len(rows) < size:
+                break
+            last = rows[-1]["n"]
+            left = left - len(rows) if left is not None else None
+
+    async def line(self, place: Place) -> AsyncGenerator[Found, None]:
+        """In pages, each of which goes on with the parent of the last."""
+        sql, seen = _sql("line", "whole"), set[str]()
+        while True:
+            rows = await self._pool.fetch(sql, [], *place, PAGE)
+            for row in rows:
+                if row["id"] in seen:  # only where somebody else has written
+                    return
+                seen.add(row["id"])
+                yield _found(row)
+            if len(rows) < PAGE or rows[-1]["parent"] is None:
+                return
+            place = place._replace(id=rows[-1]["parent"])
+
+    async def delete(self, threads: Sequence[str], fence: Fence | None) -> None:  # noqa: ARG002 - the row is the fence
+        """In one statement."""
+        await self._pool.execute(_sql("delete"), threads)
+
+    async def delete_runs(self, runs: Sequence[str]) -> None:
+        """Looks at all checkpoints there are."""
+        await self._pool.execute(_sql("delete_runs", "clear", "delete_runs_answer"), runs)
+
+    async def prune(self, threads: Sequence[str]) -> None:
+        """In one statement."""
+        await self._pool.execute(_sql("prune", "retain", "prune_answer"), threads)
+
+    async def rewind(self, thread: str, checkpoint: str | None, fence: Fence | None) -> bool:
+        """In one statement, which moves the thread's head as well where it is fenced."""
+        token = fence.token if fence is not None else None
+        row = await self._pool.fetchrow(_sql("rewind", "clear", "rewind_answer"), thread, checkpoint, token)
+        if fence is not None and not row["held"]:
+            raise LeaseLost(LOST)
+        return bool(row["accepted"])
+
+    async def _execute_puts(self, puts: Sequence[Put]) -> Sequence[bool | Exception]:
+        rows = [put.encoded.row for put in puts]
+        parts = [(row.thread, *part) for put, row in zip(puts, rows, strict=True) for part in put.encoded.parts.items()]
+        answers = await self._pool.fetch(
+            self._put,
+            *_columns(rows, Row.__slots__),
+            [put.encoded.needs for put in puts],
+            [put.keep for put in puts],
+            [put.fence.token if put.fence else None for put in puts],
+            [put.fence.run if put.fence else None for put in puts],
+            [put.ending.outcome if put.ending else None for put in puts],
+            *(zip(*parts, strict=True) if parts else ([], [], [])),
+        )
+        by_thread = {answer["thread"]: answer for answer in answers}
+        return [_outcome(by_thread[row.thread]) for row in rows]
+
+    async def _execute_writes(self, several: Sequence[Writes]) -> Sequence[Exception | None]:
+        rows = [row for writes in several for row in writes.rows]
+        tokens = [writes.fence.token if writes.fence else None for writes in several for _ in writes.rows]
+        answers = await self._pool.fetch(_sql("put_writes"), *_columns(rows, WriteRow.__slots__), tokens)
+        lost = {(answer["thread"], answer["token"]) for answer in answers}
+        return [
+            LeaseLost(LOST) if writes.fence and (writes.fence.thread, writes.fence.token) in lost else None
+            for writes in several
+        ]
+
+
+def _columns(rows: Sequence[Row] | Sequence[WriteRow], names: Sequence[str]) -> list[list[object]]:
+    return [[getattr(row, name) for row in rows] for name in names]
+
+
+def _outcome(answer: Record) -> bool | Exception:
+    return LeaseLost(LOST) if answer["lost"] else not answer["lacking"]
+
+
+def _found(record: Record) -> Found:
+    names = ("thread", "ns", "id", "parent", "root", "open", "metadata", "digests", "body", "tag")
+    row = Row(*(record[name] for name in names))
+    columns = (record[name] or () for name in ("tasks", "idxs", "paths", "channels", "bodies", "tags"))
+    writes = [WriteRow(row.thread, row.ns, row.id, *values) for values in zip(*columns, strict=True)]
+    return Found(row, writes, dict(zip(record["parts"] or (), record["contents"] or (), strict=True)))
+
+
+def _thread(put: Put) -> Collection[Hashable]:
+    return (put.encoded.row.thread,)
+
+
+def _tasks(writes: Writes) -> Collection[Hashable]:
+    first = writes.rows[0]
+    return ((first.thread, first.ns, first.checkpoint, first.task),)
+
+
+def _size(put: Put) -> int:
+    return len(put.encoded.row.body) + sum(map(len, put.encoded.parts.values()))
+
+
+def _written(writes: Writes) -> int:
+    return sum(len(row.body) for row in writes.rows)
+
+
+def _is_undone(error: Exception) -> bool:
+    """The server refused the statement as a whole, and stays."""
+    return isinstance(error, asyncpg.PostgresError) and not is_unavailable(error)
