@@ -262,13 +262,17 @@ class InternalError(RagentsError):
 
 
 def from_failure(failure: Failure) -> RagentsError:
-    """The error that a Failure was made of, for whoever asks again."""
-    kind = next((one for one in _kinds(RagentsError) if one.__dict__.get("reason") == failure.reason), InternalError)
-    message = failure.message.removesuffix(f". {kind.advice}")
-    error = kind.__new__(kind)
+    """The error that a Failure was made of, for whoever asks again; of field violations only the text is left."""
+    kind = next((one for one in _kinds(RagentsError) if one.__dict__.get("reason") == failure.reason), DocumentRefused)
+    message = failure.message.removesuffix(f". {kind.advice}") if kind.advice else failure.message
     wait = failure.retry_after.ToNanoseconds() / 1e9 if failure.HasField("retry_after") else None
-    RagentsError.__init__(error, message, retry_after=wait)
-    return error
+    if issubclass(kind, DocumentRefused):
+        return kind(failure.reason, message)
+    if issubclass(kind, RateLimited):
+        return kind(message, retry_after=wait or 0.0, limit="")
+    if issubclass(kind, InvalidRequest):
+        return kind(message)
+    return kind(message, retry_after=wait)
 
 
 def _kinds(kind: type[RagentsError]) -> Iterator[type[RagentsError]]:

@@ -99,7 +99,7 @@ def toolbox(settings: Settings, pool: Pool, retriever: Retriever) -> "list[Tool]
         "date": computing.dates,
     }
     bounds: dict[str, Any] = {"timeout": settings.tool_timeout, "longest": settings.tool_output}
-    tools = list[Tool]()
+    tools: list[Tool] = []
     for name in split(settings.tools):
         if name in ours:
             tools.append(replace(ours[name](), **bounds))

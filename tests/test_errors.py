@@ -19,12 +19,12 @@ from ragents_server.errors import (
     RagentsError,
     RateLimited,
     StateUnavailable,
+    from_failure,
 )
 from ragents_server.incidents import known
 from ragents_server.interceptors.errors import to_status
 
 PROTO = Path(__file__).parent.parent / "protos/ragents/v1/error_reason.proto"
-LATER = {"THREAD_BUSY", "CHECKPOINT_TOO_NEW", "CHECKPOINT_CORRUPT", "BUDGET_SPENT"}  # come with the agents
 
 
 def documented() -> dict[str, str]:
@@ -64,11 +64,10 @@ def test_an_exception_has_the_code_that_the_contract_names(kind: type[RagentsErr
     assert error.advice.endswith(".") or kind is DocumentRefused  # its message says what to do
 
 
-def test_every_reason_has_an_exception_or_comes_later() -> None:
+def test_every_reason_has_an_exception() -> None:
     of_documents = {reason for reason in documented() if reason.startswith("DOCUMENT_")}
     here = {ErrorReason.Name(made(kind).reason).removeprefix("ERROR_REASON_") for kind in CLASSES}
-    assert set(documented()) == here | of_documents | LATER
-    assert not here & LATER
+    assert set(documented()) == here | of_documents
     assert {documented()[reason] for reason in of_documents} == {DocumentRefused.code.name}
 
 
@@ -123,3 +122,19 @@ def test_an_exception_of_the_contract_stays_and_any_other_is_an_incident() -> No
     bug = known(KeyError("secret"), "here")
     assert re.fullmatch(r"internal error, incident [0-9a-f]{16}", bug.message)
     assert bug.code == grpc.StatusCode.INTERNAL
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in CLASSES if "reason" in kind.__dict__], ids=lambda kind: kind.__name__
+)
+def test_a_failure_that_was_stored_is_raised_as_what_it_was(kind: type[RagentsError]) -> None:
+    error = made(kind)
+    again = from_failure(error.failure())
+    assert type(again) is kind
+    assert (again.message, again.retry_after) == (error.message, error.retry_after)
+    assert to_status(again).code == to_status(error).code
+
+
+def test_a_stored_refusal_of_a_document_keeps_its_reason() -> None:
+    again = from_failure(made(DocumentRefused).failure())
+    assert (again.reason, again.message) == (ErrorReason.Value("ERROR_REASON_DOCUMENT_EMPTY"), "it is empty")

@@ -78,6 +78,17 @@ class Turns:
                 begun = event.seq > 0
                 yield event
 
+    async def run(self, request: TurnRequest, seconds: float) -> Run:
+        """The turn's run, once it has an outcome; otherwise as `follow`."""
+        async with aclosing(self.follow(request, seconds)) as events:
+            async for _ in events:
+                pass
+        found = await self._places.runs.get(request.caller, request.run_id)
+        if found is not None:
+            return found[0]
+        look = await self._places.runs.look(request)  # another turn replied the same: that one's run
+        return await self.find(request.caller, look.replied[0] if look.replied is not None else request.run_id)
+
     async def attach(self, caller: Caller, run: str, after: int) -> AsyncGenerator[Event, None]:
         """The events after `after`, wherever the run is; ends with its outcome, or raises what it failed with."""
         await self._found(caller, run)
@@ -169,6 +180,8 @@ class Turns:
     async def _next(self, course: "_Course") -> AsyncGenerator[Event, None]:
         """What the next look at the store leads to."""
         look = await self._places.runs.look(course.request)
+        if course.told and look.run is None:
+            raise NotFound("the run was deleted with its thread")
         match decide(course.request, look):
             case Over(run):
                 yield _outcome(run.state, run.outcome, max(look.seq, course.told + 1))

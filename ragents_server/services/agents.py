@@ -69,10 +69,7 @@ class AgentService(AgentServiceServicer):
     async def Run(self, request: RunRequest, context: Context) -> RunResponse:
         """The run, when it has an outcome."""
         turn = await self._request(request.turn)
-        async with aclosing(self._turns.follow(turn, self._deadlines.left(context))) as events:
-            async for event in events:
-                del event
-        return RunResponse(run=await self._turns.find(turn.caller, turn.run_id))
+        return RunResponse(run=await self._turns.run(turn, self._deadlines.left(context)))
 
     async def StreamRun(self, request: StreamRunRequest, context: Context) -> AsyncIterator[StreamRunResponse]:
         """All events."""

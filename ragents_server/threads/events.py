@@ -93,11 +93,10 @@ def _seen(rows: Sequence[Any], after: int) -> Seen | None:
     if first["state"] is None:
         return None
     told = [event for row in rows if row["events"] for event in Events.FromString(row["events"]).events]
-    outcome = next((row["seq"] for row in rows if row["events"] == b""), 0)
     return Seen(
         state=first["state"],
         outcome=Run.FromString(first["outcome"] or b""),
         leased=bool(first["leased"]),
         events=tuple(event for event in told if event.seq > after),
-        outcome_seq=outcome,
+        outcome_seq=first["outcome_seq"] or 0,
     )

@@ -7,7 +7,9 @@ JOIN runs r ON r.id = g.run
 ON CONFLICT DO NOTHING
 
 -- name: watch
-SELECT g.n, r.state, r.outcome, t.run = r.id AND t.leased_until > clock_timestamp() AS leased, e.seq, e.last, e.events
+SELECT g.n, r.state, r.outcome, t.run = r.id AND t.leased_until > clock_timestamp() AS leased, e.events,
+    (SELECT CASE z.events WHEN '' THEN z.last END FROM run_events z WHERE z.run = g.run ORDER BY z.seq DESC LIMIT 1)
+        AS outcome_seq
 FROM unnest($1::text[], $2::integer[]) WITH ORDINALITY AS g(run, after, n)
 LEFT JOIN runs r ON r.id = g.run
 LEFT JOIN threads t ON t.key = r.thread
