@@ -65,17 +65,13 @@ class Conversations:
 
     async def delete(self, caller: Caller, thread_id: str) -> None:
         """Deletes a thread with its runs, events and checkpoints; whoever is at it can save nothing more."""
-        stored = await self._stored(caller, thread_id)
-        await self.drop(stored.key)
-
-    async def drop(self, key: str) -> None:
-        """Deletes what is stored under a key."""
+        key = (await self._stored(caller, thread_id)).key
         token = await self._threads.fence(key)
         loaded = await self._roster.loaded()
         if token is not None and not loaded.ends_runs:  # else it is one transaction with the rest
             with fenced(Fence(key, token, "", lambda _: None)):
                 await loaded.saver.adelete_thread(key)
-        await self._threads.delete([key])
+        await self._threads.delete(key)
 
     async def _copy(self, stored: Stored, checkpoint_id: str, key: str) -> None:
         try:
@@ -86,7 +82,7 @@ class Conversations:
             await saver.copy_checkpoint(stored.key, source, key)
             saved = await saver.aget_tuple(_config(key))
         except NotFound:
-            await self._threads.delete([key])
+            await self._threads.delete(key)
             raise
         turns = 0 if saved is None else len(_exchanges(saved.checkpoint["channel_values"]))
         await self._threads.end_fork(key, source, turns)

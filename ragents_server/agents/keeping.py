@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from ragents_server.agents.conversations import Conversations
 from ragents_server.agents.turns import Turns
 from ragents_server.connections.postgres import is_unavailable
 from ragents_server.threads.places import Places
@@ -23,14 +22,12 @@ class Keeping:
         self,
         places: Places,
         turns: Turns,
-        conversations: Conversations,
         *,
         thread_ttl: float | None,
         run_kept: float,
     ) -> None:
         self._places = places
         self._turns = turns
-        self._conversations = conversations
         self._thread_ttl = thread_ttl
         self._run_kept = run_kept
 
@@ -45,8 +42,7 @@ class Keeping:
         await self._places.log.expire(EVENTS_KEPT)
         await self._places.threads.forget_runs(self._run_kept)
         if self._thread_ttl is not None:
-            for key in await self._places.threads.expired(self._thread_ttl):
-                await self._conversations.drop(key)
+            await self._places.threads.expire(self._thread_ttl)  # what is in Redis comes of age there
 
 
 async def _again_and_again(pause: float, work: Callable[[], Awaitable[None]]) -> None:

@@ -1,6 +1,6 @@
 """Threads as they are stored: read, listed, forked, deleted with all that the database has of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,15 +48,13 @@ class Threads:
         token: int | None = await self._pool.fetchval(self._sql["fence"], key)
         return token
 
-    async def delete(self, keys: Sequence[str]) -> int:
-        """Deletes threads with their runs, events and checkpoints, in one transaction; how many there were."""
-        deleted: int = await self._pool.fetchval(self._sql["delete"], list(keys))
-        return deleted
+    async def delete(self, key: str) -> None:
+        """Deletes a thread with its runs, events and checkpoints, in one transaction."""
+        await self._pool.execute(self._sql["delete"] + self._sql["with_checkpoints"], key)
 
-    async def expired(self, seconds: float, most: int = 100) -> list[str]:
-        """What threads that nobody used for so long are stored under."""
-        rows = await self._pool.fetch(self._sql["expired"], timedelta(seconds=seconds), most)
-        return [row["key"] for row in rows]
+    async def expire(self, seconds: float, most: int = 100) -> None:
+        """The same for threads that nobody used for so long; of several replicas each takes others."""
+        await self._pool.execute(self._sql["expire"] + self._sql["with_checkpoints"], timedelta(seconds=seconds), most)
 
     async def forget_runs(self, seconds: float, most: int = 1000) -> None:
         """Drops runs that ended so long ago, but each thread's latest; their request_ids mean nothing any more."""

@@ -27,7 +27,6 @@ WITH RECURSIVE item AS MATERIALIZED (
 ), moved AS (
     UPDATE threads t SET head = a.id, base = CASE WHEN a.outcome IS NULL THEN t.base ELSE a.id END,
         turns = t.turns + (a.outcome IS NOT NULL)::integer,
-        token = t.token + (a.outcome IS NOT NULL)::integer, -- nobody writes after a run's end
         leased_until = CASE WHEN a.outcome IS NULL THEN t.leased_until ELSE '-infinity' END,
         update_time = CASE WHEN a.outcome IS NULL THEN t.update_time ELSE now() END
     FROM accepted a WHERE t.key = a.thread AND a.token IS NOT NULL AND a.ns = ''

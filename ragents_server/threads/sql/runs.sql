@@ -63,7 +63,9 @@ WHERE r.detached AND r.state = 2 AND t.leased_until < clock_timestamp()
 LIMIT $1
 
 -- name: renew
-UPDATE threads t SET leased_until = clock_timestamp() + $3::interval
+-- A lease that was given back stays so: the run's last checkpoint may have ended it a moment ago.
+UPDATE threads t SET leased_until = CASE WHEN t.leased_until = '-infinity' THEN t.leased_until
+    ELSE clock_timestamp() + $3::interval END
 FROM unnest($1::text[], $2::bigint[]) AS held(key, token)
 WHERE t.key = held.key AND t.token = held.token
 RETURNING t.key, t.token

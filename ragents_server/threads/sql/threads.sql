@@ -23,11 +23,6 @@ UPDATE threads SET head = $2, base = $2, turns = $3, update_time = now() WHERE k
 -- name: fence
 UPDATE threads SET token = token + 1, leased_until = '-infinity' WHERE key = $1 RETURNING token
 
--- name: expired
-SELECT key FROM threads
-WHERE update_time < now() - $1::interval AND leased_until < clock_timestamp()
-ORDER BY update_time LIMIT $2
-
 -- name: forget_runs
 DELETE FROM runs WHERE id IN (
     SELECT r.id FROM runs r JOIN threads t ON t.key = r.thread
@@ -37,7 +32,21 @@ DELETE FROM runs WHERE id IN (
 )
 
 -- name: delete
-WITH gone AS (DELETE FROM threads WHERE key = ANY($1::text[]) RETURNING key),
+WITH gone AS (DELETE FROM threads WHERE key = $1 RETURNING key)
+
+-- name: expire
+WITH gone AS (
+    DELETE FROM threads WHERE key IN (
+        SELECT key FROM threads
+        WHERE update_time < now() - $1::interval AND leased_until < clock_timestamp()
+        ORDER BY update_time LIMIT $2
+        FOR UPDATE SKIP LOCKED
+    ) RETURNING key
+)
+
+-- name: with_checkpoints
+-- Goes on from `gone`: the keys of threads that were deleted, their runs and events with them.
+,
     writes AS (DELETE FROM checkpoint_writes w USING gone WHERE w.thread = gone.key),
     segments AS (DELETE FROM checkpoint_segments s USING gone WHERE s.thread = gone.key),
     checkpoints AS (DELETE FROM checkpoints c USING gone WHERE c.thread = gone.key)
