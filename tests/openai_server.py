@@ -1,7 +1,7 @@
 """An OpenAI-compatible HTTP server on loopback whose answers a test decides: chat, streamed or whole, and embeddings.
 
 `answers` gets the messages of a request and returns the text, or what happens instead: a `Reply` with its own words,
-pace and end, or a `Fault`. `embed` gets the texts of a request and returns vectors.
+calls of tools, pace and end, or a `Fault`. `embed` gets the texts of a request and returns vectors.
 """
 
 import asyncio
@@ -15,14 +15,24 @@ from typing import Any, Literal
 import numpy as np
 from aiohttp import web
 
-Messages = list[dict[str, str]]
+Messages = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a tool; its arguments are JSON, or what a test wants instead."""
+
+    name: str
+    arguments: str = "{}"
+    id: str = "call_1"
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A text that is streamed piece by piece."""
+    """A text that is streamed piece by piece, and the calls behind it."""
 
-    pieces: Sequence[str]
+    pieces: Sequence[str] = ()
+    calls: Sequence[Call] = ()
     finish: str = "stop"  # finish_reason; empty: none is told
     cut: Literal["", "quietly", "hard"] = ""  # after the pieces: the stream ends well formed, or the connection breaks
     hold: bool = False  # after the pieces nothing more comes until the caller leaves
@@ -99,12 +109,14 @@ class OpenAIServer:
         await response.prepare(request)
         for piece in reply.pieces:
             await response.write(event(body, choice({"content": piece})))
+        for delta in (delta for index, call in enumerate(reply.calls) for delta in called(index, call)):
+            await response.write(event(body, choice({"tool_calls": [delta]})))
         if reply.hold:
             await self._hold()
         if reply.cut == "hard" and request.transport is not None:
             request.transport.abort()
         if not reply.cut:
-            await response.write(event(body, choice({}, reply.finish or None)))
+            await response.write(event(body, choice({}, finish_of(reply) or None)))
             await response.write(event(body, usage=usage_of(body, reply)))
             await response.write(b"data: [DONE]\n\n")
         return response
@@ -122,7 +134,17 @@ def words(text: str) -> list[str]:
     return [text[i : i + 5] for i in range(0, len(text), 5)]
 
 
-def choice(delta: dict[str, str], finish: str | None = None) -> list[dict[str, Any]]:
+def called(index: int, call: Call) -> list[dict[str, Any]]:
+    """A call as it is streamed: its name first, then its arguments in pieces that are no JSON."""
+    opening = {"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}}
+    return [opening, *({"index": index, "function": {"arguments": piece}} for piece in words(call.arguments))]
+
+
+def finish_of(reply: Reply) -> str:
+    return "tool_calls" if reply.calls and reply.finish == "stop" else reply.finish
+
+
+def choice(delta: dict[str, Any], finish: str | None = None) -> list[dict[str, Any]]:
     return [{"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": finish}]
 
 
@@ -132,13 +154,19 @@ def event(body: dict[str, Any], choices: Sequence[Any] = (), usage: dict[str, in
 
 
 def usage_of(body: dict[str, Any], reply: Reply) -> dict[str, int]:
-    read, written = sum(len(message["content"].split()) for message in body["messages"]), len(reply.pieces)
+    read = sum(len((message.get("content") or "").split()) for message in body["messages"])
+    written = len(reply.pieces) + len(reply.calls)
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
 
 def whole(body: dict[str, Any], reply: Reply) -> web.Response:
-    message = {"role": "assistant", "content": "".join(reply.pieces)}
-    choices = [{"index": 0, "message": message, "finish_reason": reply.finish}]
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(reply.pieces)}
+    if reply.calls:
+        made = [{"name": call.name, "arguments": call.arguments} for call in reply.calls]
+        ids = [call.id for call in reply.calls]
+        calls = zip(ids, made, strict=True)
+        message["tool_calls"] = [{"id": one, "type": "function", "function": function} for one, function in calls]
+    choices = [{"index": 0, "message": message, "finish_reason": finish_of(reply)}]
     answer = {"id": "1", "object": "chat.completion", "created": 1, "model": body["model"], "choices": choices}
     return web.json_response({**answer, "usage": usage_of(body, reply)})
 

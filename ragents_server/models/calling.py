@@ -6,7 +6,7 @@ tool must not be called with half of what was meant.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,11 +16,12 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Inva
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
-from ragents_server.errors import ModelUnavailable, RagentsError
+from ragents_server.errors import ModelUnavailable
 from ragents_server.models.chat import Finish
 from ragents_server.models.plain import Joining, Plain, clean, plain
-from ragents_server.models.provider_errors import failure, timed_out
+from ragents_server.models.provider_errors import failure
 from ragents_server.models.providers import finish_of
+from ragents_server.models.streams import next_piece
 
 LONGEST = 256 * 1024  # characters of text and arguments; a model that does not stop is failing
 SECONDS = 120.0
@@ -73,7 +74,7 @@ async def call(
     bound: Any = model.bind_tools(list(tools)) if tools else model
     joining, size, chunks = Joining(), 0, list[AIMessage]()
     async with aclosing(bound.astream(list(messages))) as stream:
-        while (chunk := await _next(stream, name, deadline, timeout)) is not None:
+        while (chunk := await next_piece(stream, name, deadline, timeout)) is not None:
             chunks.append(chunk)
             size += len(str(chunk.text)) + sum(len(one["args"] or "") for one in _pieces(chunk))
             if size > LONGEST:
@@ -84,18 +85,7 @@ async def call(
         yield text
     try:
         yield _whole(chunks, name)
-    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
-        raise failure(error, name) from error
-
-
-async def _next(stream: AsyncIterator[AIMessage], name: str, deadline: float, timeout: float) -> AIMessage | None:
-    # Around each step: around the whole, a timeout would strike in the reader's code.
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await anext(stream, None)
-    except TimeoutError:
-        raise timed_out(name, timeout) from None
-    except RagentsError:
+    except ModelUnavailable:
         raise
     except Exception as error:
         raise failure(error, name) from error
@@ -148,7 +138,7 @@ def _read(message: AIMessage) -> tuple[list[ToolCall], list[InvalidToolCall]]:
         seen.add(identity)
         try:
             read.append(tool_call(name=name, args=_arguments(one.get("args")), id=identity))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             told = clean(str(one.get("args") or ""))
             unread.append(invalid_tool_call(name=name, args=told, id=identity, error=clean(str(error))))
     return read, unread

@@ -12,6 +12,7 @@ from ragents_server.errors import ConfigurationError, ModelUnavailable
 from ragents_server.models.chat import Finish, Message, Piece
 from ragents_server.models.embeddings import PassageVectors, Vectors
 from ragents_server.models.provider_errors import failure, timed_out
+from ragents_server.models.streams import next_piece
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings as LangChainModel
@@ -82,22 +83,12 @@ class LangChainChat:
         sent = [(message.role, message.text) for message in messages]
         finished = False
         async with aclosing(self._langchain.astream(sent)) as chunks:  # type: ignore[type-var]
-            while (chunk := await self._next(chunks, deadline)) is not None:
+            while (chunk := await next_piece(chunks, self.model, deadline, self._timeout)) is not None:
                 piece = _piece(chunk)
                 finished = finished or piece.finish is not None
                 yield piece
         if not finished:
             raise ModelUnavailable(f"the model {self.model} was cut off while it wrote")
-
-    async def _next(self, chunks: AsyncIterator["AIMessageChunk"], deadline: float) -> "AIMessageChunk | None":
-        # Around each step: around the whole, a timeout would strike in the reader's code.
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await anext(chunks, None)
-        except TimeoutError:
-            raise timed_out(self.model, self._timeout) from None
-        except Exception as error:
-            raise failure(error, self.model) from error
 
 
 def _piece(chunk: "AIMessageChunk") -> Piece:

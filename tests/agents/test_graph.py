@@ -10,7 +10,7 @@ from ragents_server.agents.graph import build
 from tests.agents.turns import Library, library
 
 HARBOUR = (
-    "The harbour of Oslo froze in January 1838. Ships waited outside for weeks.\nBread became expensive in the city."
+    "The harbour of Oslo froze in January 1838. Ships waited for weeks.\nBread became expensive in the city."
 )
 BREAD = "Bakers in Bergen sold rye bread. A loaf cost 1,009 shillings. The German merchants paid half."
 
