@@ -18,6 +18,7 @@ class Gates:
 
     def __init__(self) -> None:
         self.done: Counter[str] = Counter()
+        self.arrived: Counter[str] = Counter()  # nodes that wait, or have waited
         self.left: Counter[str] = Counter()  # nodes that were cancelled
         self.reached = defaultdict[str, threading.Event](threading.Event)
         self.open = defaultdict[str, threading.Event](threading.Event)
@@ -80,6 +81,7 @@ def walker(kit: Kit) -> Agent:
 
         begin_step("second")
         text = asked(state).text
+        gates.arrived[text] += 1
         gates.reached[text].set()
         try:
             async with asyncio.timeout(SECONDS):

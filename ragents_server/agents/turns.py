@@ -279,10 +279,13 @@ class _Course:
 
 async def _within(events: AsyncGenerator[Event, None], limit: float | None) -> Event | None:
     """The next event, None after the last one; ThreadBusy where none has come by `limit` on the loop's clock."""
+    scope = asyncio.timeout_at(limit)
     try:
-        async with asyncio.timeout_at(limit):
+        async with scope:
             return await anext(events, None)
     except TimeoutError:
+        if not scope.expired():
+            raise  # a statement's
         raise ThreadBusy("the thread has a turn under way, which did not end in time") from None
 
 
