@@ -182,7 +182,7 @@ def follow(settings: Connection, talk: Partner, words: str) -> None:
                         show_use(events.last)
                     break
                 except Unavailable as error:
-                    if pause is None or not live.last.seq:  # what had begun goes on elsewhere
+                    if pause is None or live.last.WhichOneof("kind") is None:  # what has begun goes on elsewhere
                         raise
                     say_aside(f"{error.message}; sending it again")
                     sleep(pause)
