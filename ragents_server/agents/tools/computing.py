@@ -58,4 +58,5 @@ def _solved(text: str, today: date) -> Outcome:
         raise InvalidRequest(f"{solution.question} It may be: {'; '.join(solution.texts)}")
     if not solution.solved:
         raise InvalidRequest(solution.text)
-    return Outcome("\n".join([solution.text, *solution.steps]), answers=True)
+    steps = solution.steps if len(solution.steps) > 1 else ()  # a single one says what the sentence says
+    return Outcome("\n".join([solution.text, *steps]), answers=True)

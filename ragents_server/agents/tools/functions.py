@@ -27,7 +27,7 @@ from ragents_server.models.plain import plain
 STUCK = 4  # threads of one function that did not come back
 MOST_TOLD = 5  # violations
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")  # what every provider takes
-_PARAMETER = re.compile(r"^\s*(?::param )?\*{0,2}(\w+)(?:\s*\([^)]*\))?:\s+(\S.*)$", re.MULTILINE)
+_PARAMETER = re.compile(r"^[ \t]*(?::param )?\*{0,2}(\w+)(?:[ \t]*\([^)]*\))?:[ \t]+(\S.*)$", re.MULTILINE)
 _KEY = "idempotency_key"
 
 
@@ -175,7 +175,7 @@ def _threaded(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 def _settle(done: "asyncio.Future[Any]", value: Any, error: BaseException | None) -> None:
     if done.cancelled():
         return
-    if isinstance(error, Exception):
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
         done.set_exception(error)
     elif error is not None:  # SystemExit and its like end no server, and StopIteration cannot be set
         done.set_exception(RuntimeError(f"the function ended with {type(error).__name__}"))
