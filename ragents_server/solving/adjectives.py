@@ -44,8 +44,14 @@ _PAIRS = {frozenset(map(stem, pair.split())) for pair in _OPPOSITES.split(", ")}
 _GROUPS = [frozenset(map(stem, group)) for group in _SAME]
 
 
+PLACE = "#place"  # the axis of a race or a row
+_IN_PLACE = {"fast": 1, "quick": 1, "swift": 1, "earli": 1, "ahead": 1, "slow": -1, "lat": -1, "behind": -1}
+
+
 def side(word: str, axis: str) -> int:
     """1 where a stem says the same as the axis's stem, -1 where the opposite, 0 where neither."""
+    if axis == PLACE or word == axis:
+        return 1 if word == axis else _IN_PLACE.get(word, 0)
     alike = next((group for group in _GROUPS if axis in group), frozenset({axis}))
     if word in alike:
         return 1

@@ -26,6 +26,8 @@ _TRAILING = frozenset(
     "answer then altogether together in all exactly as number decimal remains remain does do it so = get i you we up "
     "value there each one pay have must will would was fraction of".split()
 )
+_POLAR = frozenset("is are was were does do did would will can could has have".split())
+_DATE = re.compile(r"\b\d{4}-\d\d?-\d\d?\b|\b\d\d?\.\d\d?\.\d{4}\b")
 _UNCLEAR = re.compile(rf"(?:(?:what|how much) (?:is|are) )?(\d+(?:\.\d+)?) ?% (?:on )?({AMOUNT})[ ?.]*")
 # "9/11", "24/7", "4x4", "50-50": names and not sums, unless somebody says to calculate.
 _NAME = re.compile(r"\d+ ?(?:[-/x]|-/)\d+")
@@ -33,7 +35,7 @@ _NAME = re.compile(r"\d+ ?(?:[-/x]|-/)\d+")
 
 def solve_arithmetic(text: str) -> Solution | Ambiguous:
     """The plain text's result; OutsideError, UnsolvedError."""
-    if len(text) > LONGEST or not re.search(r"\d|½", text):
+    if len(text) > LONGEST or not re.search(r"\d", text) or _DATE.search(text):
         raise OutsideError
     if unclear := _UNCLEAR.fullmatch(text):
         return _share_of_what(*unclear.groups())
@@ -55,6 +57,8 @@ def _framed(text: str) -> Tree:
     words = text.rstrip(" ?.!:" if re.search(r"\d ?!$", text) is None else " ?.:").split(" ")
     if len(words) == 1 or _NAME.fullmatch(" ".join(word for word in words if word not in {"what", "is", "the", "are"})):
         _refuse_names(words)
+    if words[0] in _POLAR:
+        raise OutsideError
     first = next((at for at, word in enumerate(words) if word.strip(",:;") not in _LEADING), 0)
     behind = next((at for at, word in enumerate(reversed(words)) if word.strip(",:;?") not in _TRAILING), 0)
     for start in range(first, -1, -1):

@@ -174,9 +174,7 @@ def _feast(one: re.Match[str], today: date, *, past: bool) -> date:
 def _span(text: str) -> Span:
     months = days = working = 0
     for count, unit in _PIECE.findall(text):
-        number = int(count) if count.isdigit() and len(count) < 8 else 1
-        if count.isdigit() and len(count) >= 8:
-            raise UnsolvedError("The date is outside the years 1 to 9999.")
+        number = min(int(count[:12]), 10**9) if count.isdigit() else 1  # what is too late is told when it is added
         if unit.startswith(("working", "business", "work", "weekd", "week d", "week-")):
             working += number
         else:

@@ -29,7 +29,7 @@ LONGEST = 300
 
 _SMALL = (
     "a an the is are was were be been will would does do did has have had it there that this of in on at to from and "
-    "if when then i you we somebody someone one he she me my our please exactly what which how many much"
+    "if when then i you we somebody someone one he she they them their his her me my our please exactly what which how many much"
 )
 _WORDS = re.compile(r"@[ds]|[a-z]+(?:'[a-z]+)?|\d+|[^\s\w]")
 _MARKS = frozenset("@d @s , . ? ! : ; + - = ( )".split())
@@ -44,25 +44,25 @@ _COUNT = re.compile(
     rf"\b(?:how many|number of|count (?:up )?(?:the |all )?)(?: ?the)? ?(?:more |full |whole |complete |entire )?{_UNITS}\b"
 )
 _BETWEEN = _vocabulary(
-    "number count up all between until till through lie lies fall falls pass passed passes elapse elapsed separate separates separating "
+    "number count up all workdays between until till through lie lies fall falls pass passed passes elapse elapsed separate separates separating "
     "apart time difference full whole complete entire long distance days weeks months years working business work "
     "weekdays weekday calendar starting ending start end inclusive gap span interval duration lay day week month year difference passing"
 )
 _SHIFT = _vocabulary(
     "date day days after before from later earlier plus minus add adding added subtract subtracting subtracted back go "
     "going forward get gets come comes fall falls end ends ended finish finishes due something begins begin starts start started lasts last "
-    "takes take past following prior until weekday week now get land lands reach deadline give today's until expire expires result ago ahead exact hence"
+    "takes take past following prior until weekday week now get land lands reach deadline give today's until expire expires result ago ahead exact hence than"
 )
 _WEEKDAY = _vocabulary(
     "day days week weekday weekdays falls fall fell name land lands or not date kind " + " ".join(WEEKDAYS)
 )
 _OLD = _vocabulary("old age born birthday birth date years person today's whose who be turn turns now since his her")
 _NOW = _vocabulary(
-    "number more days weeks months years working business work weekdays left until till before since ago passed elapsed gone by pass remain remaining remains go "
+    "number more days weeks months years working business work workdays weekdays left until till before since ago passed elapsed gone by pass remain remaining remains go "
     "long time full whole still away off count counting day now ago's past stand wait"
 )
 _LEAP = re.compile(
-    r"(?:(?:is|was|will)(?: the)?(?: year)? (\d{4})(?: be)? (?:a )?leap(?: |-)?year"
+    r"(?:(?:is|was|will)?(?: ?the)?(?: year)? ?(\d{4}),?:?(?: be)? (?:a )?leap(?: |-)?year"
     r"|(?:does|did|will)(?: the)?(?: year)? (\d{4}) (?:have|has) (?:an? |the )?(?:leap day|february (?:the )?29(?:th)?|29(?:th)?(?: of)? february|366 days|29 days in february)"
     r"|(?:are|is) there (?:an? |the )?(?:leap day|february (?:the )?29(?:th)?|29(?:th)?(?: of)? february) in (\d{4}))(?: or not)?[ ?.!]*"
 )
@@ -76,6 +76,10 @@ _BACK = frozenset("before earlier minus subtract subtracting subtracted back ago
 _FORTH = frozenset(
     "after later plus add adding added from lasts last takes take following forward in past ahead hence + until".split()
 )
+
+
+_ORDERS = frozenset("add subtract go count take".split())
+_BARE = re.compile(r"@d ?(?:\+|-|plus|minus) ?@s ?=?[ ?.]*|@s (?:after|before|from) @d[ ?.]*")
 
 
 def solve_dates(text: str, today: date) -> Solution | Ambiguous:
@@ -183,9 +187,7 @@ def _shift(asked: Masked, words: list[str], today: date) -> Solution | None:
         return None
     direction = [word for word in words if word in _BACK or word in _FORTH]
     is_back = any(word in _BACK for word in direction) or "-" in words
-    is_asked = {"what", "which", "when", "date", "weekday"} & set(words) or re.fullmatch(
-        r"@d ?[+-] ?@s ?=?[ ?.]*|@d (?:plus|minus) @s ?=?[ ?.]*|@s (?:after|before|from) @d[ ?.]*", asked.text
-    )
+    is_asked = {"what", "which", "when", "date", "weekday"} & set(words) or words[0] in _ORDERS or _BARE.fullmatch(asked.text)
     if not direction and "+" not in words and "-" not in words or not is_asked or "many" in words:
         return None
     if not asked.dates and not re.search(

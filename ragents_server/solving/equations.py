@@ -58,8 +58,10 @@ def solve_equations(text: str) -> Solution:
         raise OutsideError
     text, riddles = _NUMBER.subn("x", text)
     if riddles:
-        text = re.sub(r"\b(?:the number|it|my number)\b(?=\?| ?$|,| by| and)", "x", text)
-        text = re.sub(r"\bi (?:think|am thinking|thought) of x[.,;]?(?: and| then| if)? ?", "", text)
+        text = re.sub(r"\b(?:if )?i (?:think|am thinking|thought|take|pick|choose) (?:of )?x(?:,? and|[.,;]|,? then| if)? ?", "", text)
+        text = re.sub(r"[.;,]? ?(?:and |then )?(?:the|my) (?:result|answer|outcome) (?:is|was|equals)\b", " =", text)
+        text = re.sub(r"\b(?:it|the number|my number)\b", "x", text, count=1) if not re.search(r"\bx\b.*=", text) else text
+        text = re.sub(r"\b(?:the number|it|my number)\b(?=\?| ?$)", "x", text)
     elif not re.search(r"(?<![a-z])[b-hj-z](?![a-z'])", text):
         raise OutsideError
     for system in _systems([part.strip() for part in _HARD.split(text) if part and part.strip(" .?!,")]):

@@ -119,16 +119,32 @@ class _Parser:
             "deducted from",
         ):
             return changed("subtract", self.term(), left)
+        return self._passive(left, start)
+
+    def _passive(self, left: Tree, start: int) -> Tree | None:
+        """ "and 3 is added", behind a product."""
+        self.at = start
+        if self.any_of(", and", "and"):
+            try:
+                right = self.term()
+                if self.any_of("is added", "are added", "added"):
+                    return changed("add", left, right)
+                if self.any_of("is subtracted", "are subtracted", "subtracted"):
+                    return changed("subtract", left, right)
+            except OutsideError:
+                pass
         self.at = start
         return None
 
     def term(self) -> Tree:
         tree = self.power()
         while True:
-            if self.any_of("*", "times", "multiplied by", "multiplied with") or self._is_times():
+            if self.any_of("*", "times", "multiplied by", "multiplied with", "is multiplied by") or self._is_times():
                 tree = Apply("multiply", (tree, self.power()))
-            elif self.any_of("/", "divided by", "over"):
+            elif self.any_of("/", "divided by", "over", "is divided by"):
                 tree = Apply("divide", (tree, self.power()))
+                if self.take("of"):  # 2/5 of 100
+                    tree = Apply("multiply", (tree, self.power()))
             elif self.any_of("mod", "modulo"):
                 tree = Apply("modulo", (tree, self.power()))
             elif self.unknowns and isinstance(tree, Num) and (self._is_unknown() or self.peek() == "("):
@@ -150,7 +166,7 @@ class _Parser:
     def power(self) -> Tree:
         tree = self.atom()
         while True:
-            if self.any_of("^", "to the power of", "to the power"):
+            if self.any_of("^", "raised to the power of", "raised to the power", "to the power of", "to the power"):
                 tree = Apply("power", (tree, self._exponent()))
             elif self.any_of("squared"):
                 tree = Apply("power", (tree, Num(Fraction(2))))

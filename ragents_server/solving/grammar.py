@@ -15,7 +15,7 @@ from ragents_server.solving.knights import solve_knights
 from ragents_server.solving.offers import solve_offers
 from ragents_server.solving.order_questions import solve_ordering
 from ragents_server.solving.propositions import solve_propositions
-from ragents_server.solving.reading import LONGEST, openings, plain, without_thanks
+from ragents_server.solving.reading import LONGEST, openings, plain, without_thanks, without_welcome
 from ragents_server.solving.sentences import puzzle
 from ragents_server.solving.solution import Ambiguous, Kind, OutsideError, Solution, UnsolvedError
 from ragents_server.solving.syllogisms import solve_syllogisms
@@ -42,17 +42,22 @@ def solve(text: str, *, today: date, backend: Backend = "auto") -> Solution | Am
 
 
 def _attempts(text: str, today: date, backend: Backend) -> Iterator[tuple[Kind, Solver, str]]:
-    """Each solver with each reading of the text, the likelier ones first."""
-    for opening in openings(text):
-        readings = dict.fromkeys(plain(opening, joined=joined) for joined in (True, False))
+    """Each solver with each reading of the text; arithmetic, which is content with an expression, comes last."""
+    for joined in (True, False):
+        readings = {plain(opening, joined=joined): opening for opening in openings(text)}
+        numeric = {reading: opening for reading, opening in readings.items() if re.search(r"\d", reading)}
+        for reading, opening in numeric.items():
+            yield "comparison", partial(solve_offers, original=opening), reading
+        for reading in numeric:
+            yield "comparison", partial(solve_comparisons, today=today), reading
         for reading in readings:
-            if re.search(r"\d", reading):
-                yield "comparison", partial(solve_offers, original=opening), reading
-                yield "comparison", partial(solve_comparisons, today=today), reading
-                yield "arithmetic", solve_arithmetic, reading
-                yield "arithmetic", solve_equations, reading
             yield "date", partial(solve_dates, today=today), reading
-        yield "puzzle", partial(_solve_puzzle, backend=backend), opening
+        for reading in numeric:
+            yield "arithmetic", solve_arithmetic, reading
+            yield "arithmetic", solve_equations, reading
+        if plain(text) == plain(text, joined=False):
+            break
+    yield "puzzle", partial(_solve_puzzle, backend=backend), without_welcome(text)
 
 
 def _solve_puzzle(text: str, backend: Backend) -> Solution:

@@ -163,6 +163,17 @@ _IDIOMS: tuple[_Idiom, ...] = (
         r"(?:if|when) (?:one|1|each|an?|every)(?: NOUN){0,2} (?:is|costs?) PRICE",
         _times,
     ),
+    _idiom(
+        r"(?:if |when )?(?:1|one|an?|each|every|the) NOUN(?: NOUN)? (?:costs?|is) PRICE(?: each)?[,.;]? (?:and |then )?(?:how much|what) "
+        r"(?:do|does|are|is|would|will|did) (\d+) NOUN(?: NOUN)?(?: cost| be| come to)?",
+        lambda each, count: _times(count, each),
+    ),
+    _idiom(
+        r"(?:by )?(?:what|which|how many|how much) (?:%|percentage) (?:change|increase|decrease|growth|rise|difference|drop) (?:is it|is there|is that|was it) "
+        r"(?:from|between) NUM (?:to|and) NUM",
+        _growth,
+        "%",
+    ),
 )
 
 

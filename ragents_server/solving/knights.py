@@ -27,7 +27,7 @@ _KNIGHT = r"(?:knights?|truth[- ]?tellers?)"
 _KNAVE = r"(?:knaves?|liars?)"
 _KIND = rf"(?P<kind>{_KNIGHT}|{_KNAVE})"
 _SAYS = re.compile(
-    r"(?P<who>[A-Z][\w-]*) (?:says?|said|claims?|claimed|states?|stated|tells you|told you|declares?|replies|replied)(?: that)?[:,]? [\"']?(?P<claim>.+?)[\"'.]*"
+    r"(?P<who>[A-Z][\w-]*) (?:says?|said|claims?|claimed|states?|stated|tells you|told you|declares?|replies|replied)(?: that)?[:,]? ?[:,]? ?[\"']?(?P<claim>.+?)[\"'.]*"
 )
 _SETTING = re.compile(rf"{_KNIGHT}|{_KNAVE}|truth|lies?\b|lying|island|inhabitants?", re.IGNORECASE)
 _LIAR = re.compile(_KNAVE, re.IGNORECASE)
@@ -45,6 +45,8 @@ def solve_knights(text: Puzzle, backend: Backend = "auto") -> Solution:
         raise OutsideError
     everything = " ".join(claim for _, claim in said) + " " + text.question
     names = list(dict.fromkeys([who for who, _ in said] + [one for one in _named(everything) if one]))
+    if len(names) == 1 and re.search(r"\b(?:we|us)\b", everything, re.IGNORECASE):
+        names.append("the other one")
     if not names or len(names) > MOST:
         raise OutsideError
     world: list[Formula] = [same(Atom(who), _claim(claim, who, names)) for who, claim in said]

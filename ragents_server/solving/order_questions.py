@@ -2,8 +2,8 @@
 
 import re
 
-from ragents_server.solving.adjectives import is_comparative, is_superlative, side, stem
-from ragents_server.solving.orderings import PLACE, Order, Said, read
+from ragents_server.solving.adjectives import PLACE, is_comparative, is_superlative, side, stem
+from ragents_server.solving.orderings import Order, Said, read
 from ragents_server.solving.sentences import Puzzle, bare, listed
 from ragents_server.solving.solution import CANNOT_BE_TOLD, CONTRADICTION, OutsideError, Solution
 
@@ -12,13 +12,10 @@ _WHO = (
     r"(?:who|which|what)(?:'s)?(?: (?:one|person|of (?:them|these|those|the (?:two|three|four|five|six|people|group))|among them|"
     r"of (?:the )?[a-z]+(?:, [a-z]+)*,? and [a-z]+|[a-z]+))?"
 )
-_EXTREME = re.compile(
-    rf"{_WHO}(?: (?:is|was|are|has|have|came|comes|finished|ended up|arrived|must be|would be|runs|ran|earns|weighs|costs|scored|owns|"
-    r"got|stands|sits|placed|lives|crossed the line|[a-z]+s))?(?: in)?(?: the)?(?: (?P<place>second|third|fourth|fifth|sixth|2nd|3rd|4th|5th)(?:[ -](?P<of>[a-z]+))?)?"
-    r"(?: (?P<most>most|least|fewest) (?P<adj>[a-z]+)| (?P<sup>[a-z]+))?"
-    r"(?P<tail>(?: (?:of|in|among|across|over|to|at) (?:them|all|these|those|the|us|three|four|five|line|finish|group|people|race|goal|left|right|end|a|place)+)*"
-    r"(?: (?:all|them|line|group|race|finish|place|goal|three|four|five|people|of|then|here|left|right|end|place|far))*)",
-    re.IGNORECASE,
+_SMALL = frozenset(
+    "who who's which what what's one ones person people of them these those the two three four five six group among is was were are has have came comes come finished "
+    "ended up arrived must be would in to at all across over line finish race goal end place us then so here far out by lives stands sits placed got crossed "
+    "left right that can had did do does most least fewest it and or first last between everyone everybody if".split()
 )
 _ENDS = {
     "first": 1,
@@ -90,8 +87,9 @@ def _answer(text: Puzzle, order: Order) -> Solution:
         return _asked_relation(text, order)
     except OutsideError:
         pass
-    if found := _EXTREME.fullmatch(text.question):
-        return _extreme(found, order)
+    words = re.findall(r"[a-z'0-9]+", text.question.lower())
+    if words and words[0] in {"who", "who's", "which", "what", "what's"} and "order" not in words:
+        return _extreme(words, order)
     if _LINE.fullmatch(text.question):
         return _line(text.question.lower(), order)
     raise OutsideError
@@ -122,7 +120,7 @@ def _asked_relation(text: Puzzle, order: Order) -> Solution:
     if len(relations) != 1 or not set(known) <= set(order.names):
         raise OutsideError
     (asked,) = relations
-    turn = 1 if asked.axis == order.axis else side(asked.axis, order.axis)
+    turn = side(asked.axis, order.axis)
     if turn == 0:
         raise OutsideError
     x, y = (asked.a, asked.b) if turn > 0 else (asked.b, asked.a)
@@ -191,24 +189,20 @@ def _either(found: re.Match[str], order: Order) -> Solution:
     return Solution("puzzle", value, text, (f"So: {_known(order, x, y)}",))
 
 
-def _extreme(found: re.Match[str], order: Order) -> Solution:
-    """Who is first, last, or at a place."""
-    word = next((one for one in (found["sup"], found["adj"], found["of"], _of_tail(found["tail"])) if one), "").lower()
-    place = _PLACES.get((found["place"] or "").lower(), 1)
-    if found["most"]:
-        turn = _most(found["most"].lower(), word, order)
-    elif word:
-        turn = _turn(word, order)
-    else:
-        words = re.findall(r"[a-z]+", found.group().lower())
-        turn = next((_ENDS[one] for one in words if one in _ENDS), 0) if order.axis == PLACE else 0
-        turn = turn or int(place > 1 and order.axis == PLACE)
+def _extreme(words: list[str], order: Order) -> Solution:
+    """Who is first, last, or at a place; one word may be any: "which runner", "who weighs the most"."""
+    place = next((_PLACES[word] for word in words if word in _PLACES), 1)
+    what, turn = _superlative(words, order)
+    unknown = [word for word in words if word not in _SMALL and word not in _PLACES and word not in what.split()]
+    names = {part for name in order.names for part in name.split()}
+    if len([word for word in unknown if word not in names]) > 1:
+        raise OutsideError
+    turn = turn or int(place > 1 and order.axis == PLACE)
     if not turn:
         raise OutsideError
     order = order.turned(turn)
-    what = word or "first"
     if place > 1:
-        return _placed(order, place, f"{found['place']} {word}".strip())
+        return _placed(order, place, f"{next(word for word in words if word in _PLACES)} {what}".strip())
     must, may = order.first()
     named = listed([order.shown[name] for name in must])
     line = order.line()
@@ -226,12 +220,18 @@ def _extreme(found: re.Match[str], order: Order) -> Solution:
     return Solution("puzzle", CANNOT_BE_TOLD, text, steps)
 
 
-def _of_tail(tail: str) -> str:
-    return (
-        next((one for one in re.findall(r"[a-z]+", (tail or "").lower()) if one in {"left", "right"}), "")
-        .replace("left", "leftmost")
-        .replace("right", "rightmost")
-    )
+def _superlative(words: list[str], order: Order) -> tuple[str, int]:
+    """The words that name an end of the order, and which; "" and 0 where there are none."""
+    for at, word in enumerate(words):
+        if word in {"most", "least", "fewest"}:
+            following = words[at + 1] if at + 1 < len(words) else ""
+            if (turn := _most(word, following, order)) != 0:
+                return f"{word} {following}".strip(), turn
+        elif (turn := _turn(word, order)) != 0 and (not is_comparative(word) or word in _ENDS):
+            return word, turn
+    if order.axis == PLACE and {"left", "right"} & set(words):
+        return ("left", 1) if "left" in words else ("right", -1)
+    return "", 0
 
 
 def _most(most: str, word: str, order: Order) -> int:
@@ -239,7 +239,9 @@ def _most(most: str, word: str, order: Order) -> int:
     turn = 1 if most == "most" else -1
     if order.axis.endswith("#much"):
         return turn if word.removesuffix("s") == order.axis.partition("#")[0] else 0
-    return turn * side(stem(word), order.axis)
+    if order.axis == "much":
+        return turn if not word or word in _SMALL else 0
+    return turn * side(stem(word), order.axis) if word else 0
 
 
 def _placed(order: Order, place: int, what: str) -> Solution:

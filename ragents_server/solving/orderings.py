@@ -11,7 +11,7 @@ Questions: "who is the oldest", "who is second oldest", "who came last", "is A o
 import re
 from dataclasses import dataclass, field
 
-from ragents_server.solving.adjectives import is_comparative, side, stem
+from ragents_server.solving.adjectives import PLACE, is_comparative, side, stem
 from ragents_server.solving.sentences import NAME, members
 from ragents_server.solving.solution import CANNOT_BE_TOLD, OutsideError
 
@@ -52,7 +52,6 @@ _BEAT = re.compile(
     rf"(?P<a>{NAME}?) (?P<lost>lost (?:to|against)|was beaten by|was overtaken by)?(?P<beat>beats?|defeated|defeats|outran|outruns|overtook|outpaced)? ?(?P<b>{_NAMES})",
     re.IGNORECASE,
 )
-PLACE = "#place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +77,13 @@ class Order:
     @classmethod
     def of(cls, relations: list[Said], shown: dict[str, str]) -> "Order":
         """The closure of the relations; all must be on one axis or its opposite."""
-        axis = relations[0].axis
+        axis = next((one.axis for one in relations if one.axis == PLACE), relations[0].axis)
         names = list(dict.fromkeys(name for one in relations for name in (one.a, one.b)))
         if not 2 <= len(names) <= MOST_NAMES:
             raise OutsideError
         order = cls(names, axis, shown, {x: {y: int(x == y) for y in names} for x in names})
         for one in relations:
-            turn = side(one.axis, axis) if one.axis != axis else 1
+            turn = side(one.axis, axis)
             if turn == 0:
                 raise OutsideError
             order._add(*((one.a, one.b) if turn > 0 else (one.b, one.a)), one.sign)

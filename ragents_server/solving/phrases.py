@@ -59,6 +59,7 @@ def phrase(parser: Parser) -> Tree:
 
 
 def _function(parser: Parser) -> Tree | None:
+    parser.any_of("arithmetic")
     word = parser.peek()
     if parser.any_of("square root of", "square root", "sqrt of", "sqrt", "root of"):
         return Apply("root", (parser.power(), Num(Fraction(2))))

@@ -134,6 +134,8 @@ def _clause(text: str, subject: str) -> Formula:
         )
     ]
     denied = sum(word in _NEGATIONS for word in words) % 2 == 1
+    if words and words[0] in _AUXILIARY or ":" in text or re.search(r"\b(?:tell me|you know)\b", text):
+        raise OutsideError
     kept = [word for word in words if word not in _NEGATIONS | _ARTICLES | _AUXILIARY]
     if (
         not 1 <= len(kept) <= MOST_WORDS

@@ -170,18 +170,32 @@ def openings(text: str) -> Iterator[str]:
         yield text
 
 
+_WELCOME = re.compile(
+    r"\s*(?:(?:hi|hello|hey|dear all)(?: there)?|please|(?:can|could|would|will) you (?:please |kindly )?(?:tell me|help me(?: out)?(?: here)?|say)|"
+    r"tell me|help me(?: out)?(?: here)?|do you know|i(?:'d| would) (?:like|love) to know|i (?:want|need|wish) to know|"
+    r"i(?:'m| am| was) (?:just )?(?:wondering|curious)|just (?:curious|wondering)|(?:a )?quick (?:one|question)|ok(?:ay)?|so|well|now|"
+    r"here(?: is|'s) (?:a|my) (?:little |short |small )?(?:riddle|puzzle|question|problem)|(?:a |my )?(?:question|riddle|puzzle))(?:[\s,:;.!-]+)",
+    re.IGNORECASE,
+)
+_FAREWELL = re.compile(
+    r"[\s,.!]*(?<=[\s,.!?=])(?:(?:many |very many |so |and )?(?:thanks|thank you|thx|cheers|ta|please|pls)(?: (?:a lot|so much|very much|in advance|again|"
+    r"already|a million|everyone|for (?:your|the|any) help))*|for me(?: please)?)[\s.!]*$",
+    re.IGNORECASE,
+)
+
+
+def without_welcome(text: str) -> str:
+    """The text without the courtesies before its first word of substance."""
+    while (found := _WELCOME.match(text)) and found.end() < len(text):
+        text = text[found.end() :]
+    return text
+
+
 def without_thanks(text: str) -> str:
-    """The text without courtesies behind its last sentence."""
-    body = text.rstrip()
-    while True:
-        head, mark, tail = _last_sentence(body)
-        words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", tail.lower())
-        if not (mark and words and all(word in _COURTESY for word in words) and not re.search(r"\d", tail)):
+    """The text without courtesies behind it."""
+    for _ in range(3):
+        shorter = _FAREWELL.sub("", text.strip())
+        if shorter == text or not shorter:
             break
-        body = head + mark
-    return re.sub(r"[\s,]*\b(?:please|thanks|thank you|for me|pls)\b[\s.!]*(\??)$", r"\1", body, flags=re.IGNORECASE)
-
-
-def _last_sentence(text: str) -> tuple[str, str, str]:
-    found = re.match(r"(.*[^.?!\s])\s*([.?!=])\s+([^.?!=]{1,60}[.!]*)$", text, re.DOTALL)
-    return (found.group(1), found.group(2), found.group(3)) if found else (text, "", "")
+        text = shorter
+    return re.sub(r",? or not(?=\s*\?*$)", "", text)

@@ -94,7 +94,7 @@ def _around(dice: Random, templates: ModuleType, text: str) -> str:
         and not before.endswith((". ", ": ", "! ", "? "))
         and not re.match(r"(?:[A-Z][a-z]+ (?:is|has|came)|I )", text)
     ):
-        text = text[0].lower() + text[1:] if text.split(" ")[0] not in riddles.PEOPLE else text
+        text = text[0].lower() + text[1:] if re.split(r"\W", text)[0] not in riddles.PEOPLE else text
     return f"{before}{text}{behind}"
 
 

@@ -257,7 +257,7 @@ def worked(first: date, second: date) -> Fraction:
 
 def weekday(dice: Random) -> Problem:
     day = some_day(dice)
-    return Problem({"first": written(dice, day)}, f"{day:%A}", ("yes", "no"))
+    return Problem({"first": written(dice, day)}, f"{day:%A}", ("yes" if day.weekday() == 0 else "no",))
 
 
 def leap(dice: Random) -> Problem:
