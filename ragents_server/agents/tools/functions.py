@@ -110,7 +110,7 @@ def _arguments(function: Callable[..., Any], name: str, description: str) -> tup
 
 
 def _field(default: Any, description: str | None) -> FieldInfo:
-    field: FieldInfo = Field(default, description=description)
+    field: FieldInfo = Field(default, description=description) if description else Field(default)
     return field
 
 
