@@ -99,6 +99,7 @@ class Attempt:
         except LeaseLost:
             raise
         except Exception as error:
+            await _stopped(work)
             failed = known(error, f"the agent {self._agent.name}")
             await self._give_up(failed)
             raise failed from error
@@ -134,12 +135,17 @@ class Attempt:
         streamed = self._graph.astream(
             given, self._config, stream_mode=["custom", "updates"], durability="async", control=self.control
         )
-        async with aclosing(streamed) as chunks:  # type: ignore[type-var]
-            async for mode, chunk in chunks:
-                if mode == "custom" and isinstance(chunk, Event):
-                    self._tell(chunk)
-                elif mode == "updates" and isinstance(chunk, Mapping):
-                    outcome = self._seen(chunk) or outcome
+        try:
+            async with aclosing(streamed) as chunks:  # type: ignore[type-var]
+                async for mode, chunk in chunks:
+                    if mode == "custom" and isinstance(chunk, Event):
+                        self._tell(chunk)
+                    elif mode == "updates" and isinstance(chunk, Mapping):
+                        outcome = self._seen(chunk) or outcome
+        except asyncio.CancelledError as cancelled:
+            if saving := [left for left in cancelled.args if isinstance(left, asyncio.Task)]:
+                await asyncio.wait(saving)  # so LangGraph tells what it has not let go of
+            raise
         if outcome is None:
             raise AssertionError(f"the agent {self._agent.name} ended without an answer")
         return outcome
@@ -227,12 +233,6 @@ class Attempt:
 
 
 async def _stopped(work: "asyncio.Task[Any]") -> None:
-    """Cancels it, and waits until the graph has let go of what it was saving."""
+    """Cancels it, and waits until it has ended."""
     work.cancel()
     await asyncio.wait([work])
-    if work.cancelled():
-        return
-    error = work.exception()
-    for left in getattr(error, "args", ()):
-        if isinstance(left, asyncio.Task):
-            await asyncio.wait([left])

@@ -9,23 +9,20 @@ from typing import TYPE_CHECKING
 
 from ragents_client.v1.agent_pb2 import (
     RUN_STATE_ANSWERED,
-    RUN_STATE_CANCELLED,
-    RUN_STATE_FAILED,
-    RUN_STATE_RUNNING,
     Run,
-    RunState,
 )
 from ragents_client.v1.event_pb2 import Event, Queued
 from ragents_server.agents.budgets import Budget
 from ragents_server.agents.decisions import Follow, Over, SameReply, Take, Wait, decide
 from ragents_server.agents.lines import Lines
 from ragents_server.agents.roster import Roster
+from ragents_server.agents.tails import outcome_event, tail
 from ragents_server.cache.single_flight import Flights
 from ragents_server.caller import Caller
-from ragents_server.errors import Cancelled, Draining, LeaseLost, NotFound, Overloaded, ThreadBusy, from_failure
+from ragents_server.errors import Cancelled, Draining, LeaseLost, NotFound, Overloaded, ThreadBusy
 from ragents_server.threads.places import Places
 from ragents_server.threads.request import TurnRequest
-from ragents_server.threads.runs import Look, last_event
+from ragents_server.threads.runs import Look
 
 if TYPE_CHECKING:
     from ragents_server.agents.attempts import Attempt
@@ -36,7 +33,6 @@ MOST_WAITING = 64  # turns of one thread, on this replica
 MOST_DETACHED = 1000  # runs that go on without a caller, on this replica
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.1  # seconds between looks at what another replica does
 MARGIN = 0.2  # seconds before a caller's deadline in which to say that the thread is busy
-PATIENCE = 1.0  # seconds that the last event may come after the run's end
 TITLE = 80  # characters
 MOST_LOST = 5  # leases of one turn, before its caller is told
 
@@ -92,7 +88,7 @@ class Turns:
     async def attach(self, caller: Caller, run: str, after: int) -> AsyncGenerator[Event, None]:
         """The events after `after`, wherever the run is; ends with its outcome, or raises what it failed with."""
         await self._found(caller, run)
-        async with aclosing(self._told(run, after, until_abandoned=False)) as events:
+        async with aclosing(tail(self._places.log, run, after, until_abandoned=False)) as events:
             async for event in events:
                 yield event
 
@@ -184,11 +180,12 @@ class Turns:
             raise NotFound("the run was deleted with its thread")
         match decide(course.request, look):
             case Over(run):
-                yield _outcome(run.state, run.outcome, max(look.seq, course.told + 1))
+                yield outcome_event(run.state, run.outcome, max(look.seq, course.told + 1))
             case SameReply(turn):
                 course.request = TurnRequest(course.request.caller, turn)
             case Follow():
-                async with aclosing(self._told(course.request.run_id, course.told, until_abandoned=True)) as events:
+                run_id = course.request.run_id
+                async with aclosing(tail(self._places.log, run_id, course.told, until_abandoned=True)) as events:
                     async for event in events:
                         yield event
             case Wait():
@@ -230,27 +227,6 @@ class Turns:
             del self._attempts[taken.run]
             attempt.over.set()
 
-    async def _told(self, run: str, after: int, *, until_abandoned: bool) -> AsyncGenerator[Event, None]:
-        """A run's events as they are stored, up to its outcome, or until nobody is at it any more."""
-        over_since: float | None = None
-        clock = asyncio.get_running_loop().time
-        while (seen := await self._places.log.watch(run, after)) is not None:
-            for event in seen.events:
-                after = event.seq
-                yield event
-            if not seen.events and seen.state != RUN_STATE_RUNNING:
-                over_since = over_since or clock()
-                late = clock() - over_since > PATIENCE  # its replica died before it told the last event
-                if seen.state in {RUN_STATE_FAILED, RUN_STATE_CANCELLED} or seen.outcome_seq or late:
-                    if not 0 < seen.outcome_seq <= after:
-                        yield _outcome(seen.state, seen.outcome, seen.outcome_seq or after + 1)
-                    return
-            if not seen.events:
-                if until_abandoned and not seen.leased:
-                    return
-                await asyncio.sleep(SHORTEST_PAUSE)
-        raise NotFound("no such run")
-
     def _budget(self, request: TurnRequest) -> Budget:
         limits, usual = request.turn.limits, self._usual
         seconds = limits.max_time.ToNanoseconds() / 1e9 if limits.HasField("max_time") else usual.max_seconds
@@ -291,10 +267,3 @@ async def _within(events: AsyncGenerator[Event, None], limit: float | None) -> E
 
 def _is_last(event: Event) -> bool:
     return event.WhichOneof("kind") in {"answer", "interrupt"}
-
-
-def _outcome(state: "RunState.ValueType", outcome: Run, seq: int) -> Event:
-    """The last event of a run that is over; raises what it failed with."""
-    if state in {RUN_STATE_FAILED, RUN_STATE_CANCELLED}:
-        raise from_failure(outcome.failure)
-    return last_event(outcome, seq)

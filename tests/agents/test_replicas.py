@@ -77,7 +77,8 @@ async def begun(one: Replica, word: str, **how: Any) -> tuple["asyncio.Task[list
     stream = one.rag.stream_run(WALKER, word, thread_id=thread, request_id=request, **how)
 
     async def read() -> list[Event]:
-        return [event async for event in stream]
+        async with stream:
+            return [event async for event in stream]
 
     task = asyncio.create_task(read())
     await until(gates.reached[word].is_set)
@@ -108,6 +109,19 @@ async def test_the_same_request_on_another_replica_follows_the_run(both: Any, wo
     assert [first, *[event async for event in stream]] == events
     assert (await again).answer == events[-1].answer
     assert gates.done[f"second {word}"] == 1
+
+
+async def test_who_asked_for_the_same_elsewhere_goes_on_when_the_first_caller_leaves(both: Any, word: str) -> None:
+    here, there = both
+    task, request, thread = await begun(here, word)
+    again = there.rag.stream_run(WALKER, word, thread_id=thread, request_id=request)
+    events = [await anext(again)]
+    task.cancel()
+    await until(lambda: gates.left[word] == 1)
+    gates.open[word].set()
+    events += [event async for event in again]
+    assert events[-1].answer.text == f"Walked {word}"
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
 
 
 async def test_turns_of_one_thread_over_both_replicas_are_all_kept_in_the_order_they_ran(both: Any) -> None:
