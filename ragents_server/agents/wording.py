@@ -1,5 +1,6 @@
 """A model's own words as an answer: verified as they come, against the passages and results of the turn."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -56,7 +57,7 @@ class Wording:
         if refusal is not None and not turn.passages:
             return refuse(refusal, _WHY[refusal], (), self._name).answer
         answer = self._writing.outcome().answer
-        unsupported = [span for span in answer.unsupported if not self._returned(answer.text, span)]
+        unsupported = [span for span in answer.unsupported if not self._returned(answer.text, span, question.text)]
         del answer.unsupported[:]
         answer.unsupported.extend(unsupported)
         return answer
@@ -66,11 +67,11 @@ class Wording:
             yield Delta(offset=len(self.told.encode()), text=text)
             self.told += text
 
-    def _returned(self, text: str, span: Span) -> bool:
-        """Whether a tool returned what a sentence says."""
+    def _returned(self, text: str, span: Span, question: str) -> bool:
+        """Whether a tool returned what a sentence says; words may be the question's, numbers must be the result's."""
         said = text.encode()[span.start : span.end].decode()
-        results = evidence([Passage(text=result) for result in self._turn.texts])
-        told = Evidence(results)
+        words = re.sub(r"\d", "", question)
+        told = Evidence(evidence([Passage(text=result, heading=words) for result in self._turn.texts]))
         return any(told.quote(said, number) for number in range(1, len(told) + 1))
 
 
