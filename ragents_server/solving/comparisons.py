@@ -33,7 +33,7 @@ _SIDES = {word: 1 for word in (*_MORE, *_MOST)} | {word: -1 for word in (*_LESS,
 _THAN = re.compile(
     r"(?:is|are|was|be|does|do|would|will|can|could)(?: it)?(?: really| actually)?(?: true| the case| correct| right)?(?: that)? ?"
     r"(?P<a>.{1,150}?) (?:(?:is|are|be|was)? ?(?:strictly |actually |really )?"
-    rf"(?P<word>{'|'.join(_MORE + _LESS)}) than|(?P<over>exceeds?|surpass(?:es)?)|"
+    rf"(?P<word>{'|'.join(_MORE + _LESS)}) than|(?P<over>exceeds?|surpass(?:es)?|over|above)|(?P<under>below|under|beneath)|"
     r"(?P<equal>(?:is |are |be )?(?:equal to|the same as|equals?|exactly|identical to|as (?:much|large|big) as))) (?P<b>.{1,150})"
 )
 _SIGNED = re.compile(
@@ -52,7 +52,7 @@ _NUMERIC = re.compile(r"[\d.$€£(√-]")
 _DATED = frozenset(
     "which what is was are were does do did will be the date day days one of these two first earlier sooner before comes "
     "come came later last after between and or happens happen fall falls latest earliest recent most more lies on than "
-    "in time true it that , : ; ? . ! did lie follow precede precedes follows - following".split()
+    "in time true it that , : ; ? . ! did lie follow precede precedes follows - following prior to".split()
 )
 
 
@@ -84,7 +84,7 @@ def _asked(found: re.Match[str]) -> Solution:
     left, right = _plain_number(found["a"]), _plain_number(found["b"])
     _compatible((left, right))
     groups = found.groupdict()
-    word = groups.get("word")
+    word = groups.get("word") or ("less" if groups.get("under") else None)
     sign = groups.get("sign") or (
         "=" if word is None and not groups.get("over") else ">" if _SIDES.get(word or "more", 1) > 0 else "<"
     )
@@ -111,7 +111,7 @@ def _verdict(holds: bool, trees: tuple[Tree, Tree], values: "tuple[Expr, Expr]",
 
 def _compatible(trees: Sequence[Tree]) -> None:
     """OutsideError where one is of dollars and the other of days."""
-    if len({unit for unit in map(unit_of, trees) if unit}) > 1:
+    if len({unit_of(tree) for tree in trees}) > 1:
         raise OutsideError
 
 
@@ -192,7 +192,7 @@ def _dates(text: str, today: date) -> Solution | Ambiguous | None:
     if len(asked.dates) < 2 or asked.spans or not set(words) <= _DATED | {"@d"}:
         return None
     is_late = bool({"later", "last", "after", "latest", "recent", "follow", "follows"} & set(words))
-    if not is_late and not {"first", "earlier", "sooner", "before", "earliest", "precede", "precedes"} & set(words):
+    if not is_late and not {"first", "earlier", "sooner", "before", "prior", "earliest", "precede", "precedes"} & set(words):
         return None
     if words[0] in {"which", "what", "between", "of"}:
         best = max(asked.dates) if is_late else min(asked.dates)

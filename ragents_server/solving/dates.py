@@ -29,7 +29,7 @@ LONGEST = 300
 
 _SMALL = (
     "a an the is are was were be been will would does do did has have had it there that this of in on at to from and "
-    "if when then i you we somebody someone one he she they them their his her me my our please exactly what which how many much"
+    "if when then i you we somebody someone one am he she they them their his her me my our please exactly what which how many much"
 )
 _WORDS = re.compile(r"@[ds]|[a-z]+(?:'[a-z]+)?|\d+|[^\s\w]")
 _MARKS = frozenset("@d @s , . ? ! : ; + - = ( )".split())
@@ -51,18 +51,18 @@ _BETWEEN = _vocabulary(
 _SHIFT = _vocabulary(
     "date day days after before from later earlier plus minus add adding added subtract subtracting subtracted back go "
     "going forward get gets come comes fall falls end ends ended finish finishes due something begins begin starts start started lasts last "
-    "takes take past following prior until weekday week now get land lands reach deadline give today's until expire expires result ago ahead exact hence than"
+    "takes take past following prior until weekday week now get land lands reach deadline give today's until expire expires result ago ahead exact hence than over run runs ran continue continues"
 )
 _WEEKDAY = _vocabulary(
     "day days week weekday weekdays falls fall fell name land lands or not date kind " + " ".join(WEEKDAYS)
 )
-_OLD = _vocabulary("old age born birthday birth date years person today's whose who be turn turns now since his her")
+_OLD = _vocabulary("old age born birthday birth date years person today's whose who be turn turns now since his her someone with")
 _NOW = _vocabulary(
     "number more days weeks months years working business work workdays weekdays left until till before since ago passed elapsed gone by pass remain remaining remains go "
     "long time full whole still away off count counting day now ago's past stand wait"
 )
 _LEAP = re.compile(
-    r"(?:(?:is|was|will)?(?: ?the)?(?: year)? ?(\d{4}),?:?(?: be)? (?:a )?leap(?: |-)?year"
+    r"(?:(?:is|was|will)?(?: ?the)?(?: year)? ?(\d{4}),?:?(?: be)? (?:a )?leap(?:(?: |-)?year)?"
     r"|(?:does|did|will)(?: the)?(?: year)? (\d{4}) (?:have|has) (?:an? |the )?(?:leap day|february (?:the )?29(?:th)?|29(?:th)?(?: of)? february|366 days|29 days in february)"
     r"|(?:are|is) there (?:an? |the )?(?:leap day|february (?:the )?29(?:th)?|29(?:th)?(?: of)? february) in (\d{4}))(?: or not)?[ ?.!]*"
 )

@@ -33,7 +33,7 @@ _EQUALS = re.compile(
 _QUESTION_WORDS = frozenset(
     "what whats which who is are was must should does do find solve determine calculate compute the value values of for "
     "and so then how much big large tell me to be it number numbers unknown have can i you we give name work out here "
-    "please a an equal equals in this that case , : ? number's did think".split()
+    "please a an = equal equals in this that case , : ? number's did think".split()
 )
 _BEFORE = frozenset(
     "if when where suppose let given that and then so with assume i you we take think of for which find solve".split()
@@ -62,6 +62,7 @@ def solve_equations(text: str) -> Solution:
         text = re.sub(r"[.;,]? ?(?:and |then )?(?:the|my) (?:result|answer|outcome) (?:is|was|equals)\b", " =", text)
         text = re.sub(r"\b(?:it|the number|my number)\b", "x", text, count=1) if not re.search(r"\bx\b.*=", text) else text
         text = re.sub(r"\b(?:the number|it|my number)\b(?=\?| ?$)", "x", text)
+        text = re.sub(r", (?=plus|minus|is|gives|makes|equals|times)", " ", text)
     elif not re.search(r"(?<![a-z])[b-hj-z](?![a-z'])", text):
         raise OutsideError
     for system in _systems([part.strip() for part in _HARD.split(text) if part and part.strip(" .?!,")]):
@@ -103,7 +104,7 @@ def _is_question(part: str, system: _System) -> bool:
     """Whether nothing but an unknown is asked for; then it is noted."""
     words = re.findall(r"[a-z']+|\S", part)
     names = {word for word in words if len(word) == 1 and word.isalpha() and word not in "ai"}
-    if not all(word in names or word in _QUESTION_WORDS for word in words) or re.search(r"\d|=", part):
+    if not all(word in names or word in _QUESTION_WORDS for word in words) or re.search(r"\d", part):
         return False
     system.asked |= names
     return True

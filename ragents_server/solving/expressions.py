@@ -35,7 +35,7 @@ _WORDS = (
         "half is are from away into a an add subtract take deduct multiply divide more than greater larger increased "
         "reduced off sum total product difference quotient average mean median remainder when added subtracted taken "
         "equal parts it result that this with then or what how much which in for each equals gives makes x per not no "
-        "between factorial double twice triple halve minus negative if on at was will be left as many".split()
+        "between factorial double twice triple halve minus negative if on at was will be left as many among amongst with without after before above below under exceed exceeds who you we i one there here me us".split()
     )
     | set(_PARTS)
     | set(_FOLDS)
@@ -104,7 +104,7 @@ class _Parser:
         start = self.at
         if self.any_of("+", "plus", "increased by", "raised by", "added to"):
             return changed("add", left, self.term())
-        if self.peek(1) != "than" and self.any_of("-", "minus", "less", "reduced by", "decreased by", "lowered by"):
+        if self.peek(1) != "than" and self.any_of("-", "minus", "less", "take away", "reduced by", "decreased by", "lowered by"):
             return changed("subtract", left, self.term())
         if self.any_of("more than", "greater than", "larger than", "bigger than", "in addition to"):
             return changed("add", self.term(), left)
@@ -166,7 +166,7 @@ class _Parser:
     def power(self) -> Tree:
         tree = self.atom()
         while True:
-            if self.any_of("^", "raised to the power of", "raised to the power", "to the power of", "to the power"):
+            if self.any_of("^", "raised to the power of", "raised to the power", "raised to", "to the power of", "to the power"):
                 tree = Apply("power", (tree, self._exponent()))
             elif self.any_of("squared"):
                 tree = Apply("power", (tree, Num(Fraction(2))))

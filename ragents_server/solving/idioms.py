@@ -174,6 +174,42 @@ _IDIOMS: tuple[_Idiom, ...] = (
         _growth,
         "%",
     ),
+    _idiom(
+        r"(?:what|how much|how many) (?:is|are|would|do|does) (.{3,200}?),? (?:together|altogether|in total|combined|in all|all together)(?: be| make)?",
+        lambda few: Apply("sum", parse_list(few)),
+    ),
+    _idiom(r"(?:what|how much) (?:do|does|is) (.{3,200}?),? (?:on average|average|average out to|average to)", lambda few: Apply("mean", parse_list(few))),
+    _idiom(r"by how much (?:does|do|is|are) NUM (?:exceeds?|surpass|larger than|greater than|bigger than|more than) NUM", _more),
+    _idiom(r"(?:what|how much) (?:is left|remains|is left over) (?:when|if|after) NUM (?:is|are|gets|being) (?:taken|subtracted|removed|deducted)(?: away)? from NUM", lambda a, b: _more(b, a)),
+    _idiom(r"(?:what|how much)?(?: is)? ?(?:the )?(?:price|cost|amount|total)? ?(?:after|with) (?:an? )?NUM (?:discount|reduction|rebate) (?:on|off|from) NUM", lambda by, base: _changed_by(base, by, "subtract")),
+    _idiom(r"(?:(?:what|how much) (?:is|are) )?NUM (?:with|at|after|less|minus) (?:an? )?NUM (?:off|discount|reduction|rebate)", lambda base, by: _changed_by(base, by, "subtract")),
+    _idiom(r"(?:(?:what|how much) (?:is|are) )?NUM (?:plus|with|and|after) NUM (?:sales )?(?:tax|vat|tip|surcharge|interest)", lambda base, by: _changed_by(base, by, "add")),
+    _idiom(rf"(?:if )?NUM (?:is |was )?{_UP}(?: by)? NUM{_THEN}", lambda base, by: _changed_by(base, by, "add")),
+    _idiom(rf"(?:if )?NUM (?:is |was )?{_DOWN}(?: by)? NUM{_THEN}", lambda base, by: _changed_by(base, by, "subtract")),
+    _idiom(r"NUM (?:out )?of NUM,? (?:how much|how many|what) (?:is|are) (?:it|that|this)", lambda part, whole: Apply("multiply", (parse(part), parse(whole)))),
+    _idiom(
+        r"(?:it|something|a price|a value|this|that) (?:goes|went|rises|rose|grows|grew|changes|changed|falls|fell|increases|increased|drops|dropped) from NUM to NUM"
+        r"[.,;:]? (?:by )?(?:how many|what|how much) (?:%|percentage) (?:is|was) (?:that|it|this)",
+        _growth,
+        "%",
+    ),
+    _idiom(r"(?:what|which) number (?:times|multiplied by) itself (?:is|gives|makes|equals) NUM", lambda n: Apply("root", (parse(n), Num(Fraction(2))))),
+    _idiom(r"NUM divided by NUM (?:leaves|gives|has) (?:what|which) (?:remainder|rest)", lambda a, b: Apply("modulo", (parse(a), parse(b)))),
+    _idiom(
+        r"NUM (?:is |are )?(?:shared|split|divided|distributed) (?:equally |evenly |fairly )?(?:between|among|by) NUM(?: NOUN)?,?(?: equally| evenly)?,? "
+        r"(?:is |are |makes? |gives? )?(?:how (?:much|many)|what)(?: is it)?(?: for)?(?: each| per NOUN| apiece)?(?: one| get)?",
+        _per,
+    ),
+    _idiom(
+        r"(\d+) NOUN(?: NOUN)? (?:at|for|costing) PRICE(?: each| apiece| a piece| per piece| per NOUN)[,:;.]? (?:how much|what) (?:is|are|do|does|would) "
+        r"(?:that|it|they|the total|the price|i pay|this)(?: cost| come to| make| altogether| in total)*",
+        _times,
+    ),
+    _idiom(
+        r"(?:what|how much) (?:is|are) the (?:total|price|cost|bill|sum)(?: price| cost)? (?:for|of) (\d+) NOUN(?: NOUN)? (?:at|for) PRICE"
+        r"(?: each| apiece| a piece| per piece| per NOUN)?",
+        _times,
+    ),
 )
 
 

@@ -35,8 +35,9 @@ _LIAR = re.compile(_KNAVE, re.IGNORECASE)
 
 def solve_knights(text: Puzzle, backend: Backend = "auto") -> Solution:
     """Who is a knight; OutsideError, UnsolvedError."""
-    said = [(found["who"], found["claim"]) for one in text.premises if (found := _SAYS.fullmatch(one))]
-    setting = [one for one in text.premises if not _SAYS.fullmatch(one)]
+    premises = tuple(re.sub(r"^([A-Z][\w-]*): ", r"\1 says: ", one) for one in text.premises)
+    said = [(found["who"], found["claim"]) for one in premises if (found := _SAYS.fullmatch(one))]
+    setting = [one for one in premises if not _SAYS.fullmatch(one)]
     if (
         not said
         or not all(_SETTING.search(one) for one in setting)

@@ -19,8 +19,9 @@ _ASKED = re.compile(
     r"(?:(?:which|what)(?: one| offer| of (?:these|them|the two))? (?:is|are|costs?|would be|comes out)(?: the)? ?"
     r"(?P<word>cheaper|less expensive|better (?:deal|value|buy|offer|price|bargain)|best (?:deal|value|buy|offer)|cheapest|"
     r"more expensive|dearer|pricier|less per (?:piece|unit|item))"
+    r"|where (?:do|would|will|can) (?:i|we|you|one) (?P<where>pay|get|spend) (?:less|more for (?:my|the) money)|which costs (?P<costs>less)"
     r"|is it (?P<polar>cheaper|better|less expensive|more expensive)(?: value)?(?: to (?:buy|get|take|pay|order))?)"
-    r"(?: per (?:piece|unit|item|one))?[:,]? ?(?P<offers>.+)"
+    r"(?: per [a-z]+)?[:,]? ?(?P<offers>.+)"
 )
 _MONEY = r"(?:dollars?|euros?|pounds?|usd|eur|gbp)"
 _NUMBER = re.compile(
@@ -37,7 +38,7 @@ def solve_offers(text: str, original: str = "") -> Solution:
     offers = [_offer(part.strip(" ,:;"), original) for part in parts]
     if not 2 <= len(offers) <= 6:
         raise OutsideError
-    word = found["word"] or found["polar"]
+    word = found["word"] or found["polar"] or "cheaper"
     is_dear = word in {"more expensive", "dearer", "pricier"}
     rates = [price / count for _, price, count, _ in offers]
     best = max(rates) if is_dear else min(rates)

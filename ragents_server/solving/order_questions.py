@@ -15,7 +15,7 @@ _WHO = (
 _SMALL = frozenset(
     "who who's which what what's one ones person people of them these those the two three four five six group among is was were are has have came comes come finished "
     "ended up arrived must be would in to at all across over line finish race goal end place us then so here far out by lives stands sits placed got crossed "
-    "left right that can had did do does most least fewest it and or first last between everyone everybody if".split()
+    "left right that can had name took takes place did do does most least fewest it and or first last between everyone everybody if".split()
 )
 _ENDS = {
     "first": 1,
@@ -44,7 +44,7 @@ _EITHER = re.compile(
     rf"{_WHO}(?: is| was| has| came| finished| arrived| are)?(?: the)? (?P<adj>[a-z]+)(?: one)?[,:]? (?P<a>.+?),? or (?P<b>.+)",
     re.IGNORECASE,
 )
-_POLAR = re.compile(r"(?:is|are|was|were|did|does|has|do|can|must) (.+)", re.IGNORECASE)
+_POLAR = re.compile(r"(?:then )?(?:is|are|was|were|did|does|has|do|can|must) (.+)", re.IGNORECASE)
 _LINE = re.compile(
     r"(?:(?:order|rank|sort|list|arrange|put|name|line up|give|what is|what's|which is|in what|in which|tell me|place|show|how)\b.*?"
     r"(?:them|all|order|everyone|everybody|ranking|sequence|people|names|list|each|line|three|four|five|friends|by)\b.*)",
@@ -53,7 +53,7 @@ _LINE = re.compile(
 _LINE_WORDS = frozenset(
     "order rank sort list arrange put name line up give what is what's which in tell me place show how them all everyone everybody ranking sequence people "
     "names each the three four five friends from to by age height weight size speed wealth price first last and with correct right then of ordered "
-    "sorted ranked starting beginning at begin start descending ascending order, a as they do did finish finished rank? row it are were, would".split()
+    "sorted ranked starting beginning at begin start rank descending ascending order, a as they do did finish finished rank? row it are were, would".split()
 )
 
 
@@ -88,7 +88,7 @@ def _answer(text: Puzzle, order: Order) -> Solution:
     except OutsideError:
         pass
     words = re.findall(r"[a-z'0-9]+", text.question.lower())
-    if words and words[0] in {"who", "who's", "which", "what", "what's"} and "order" not in words:
+    if words and words[0] in {"who", "who's", "which", "what", "what's", "name"} and not {"order", "ranking", "sequence"} & set(words):
         return _extreme(words, order)
     if _LINE.fullmatch(text.question):
         return _line(text.question.lower(), order)
@@ -101,6 +101,8 @@ def _turn(word: str, order: Order) -> int:
         return _ENDS.get(
             word, {"ahead": 1, "earlier": 1, "faster": 1, "behind": -1, "later": -1, "slower": -1}.get(word, 0)
         )
+    if word in {"first", "won", "wins", "winner", "last", "lost", "loser"}:
+        return _ENDS[word] * side(order.axis, PLACE)  # who is faster comes first
     if not (is_superlative(word) or is_comparative(word)):
         return 0
     axis = order.axis.partition("#")[2] or order.axis
@@ -132,7 +134,7 @@ def _inverted(body: str, order: Order, known: dict[str, str]) -> list[Said]:
     for name in sorted(order.names, key=len, reverse=True):
         found = re.match(rf"(?:(?:the|a|an) )?{re.escape(name)}\b ?", body, re.IGNORECASE)
         if found:
-            rest = body[found.end() :]
+            rest = re.sub(r"^be ", "", body[found.end() :])
             for verb in ("is ", "has ", "", "is not "):
                 try:
                     return read(f"{body[: found.end()].strip()} {verb}{_third(rest) if not verb else rest}", known)

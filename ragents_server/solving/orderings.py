@@ -12,23 +12,24 @@ import re
 from dataclasses import dataclass, field
 
 from ragents_server.solving.adjectives import PLACE, is_comparative, side, stem
-from ragents_server.solving.sentences import NAME, members
+from ragents_server.solving.sentences import NAME, bare, members
 from ragents_server.solving.solution import CANNOT_BE_TOLD, OutsideError
 
 MOST_NAMES = 12
 
 _BE = r"(?:is|are|was|were|seems|looks|happens to be|turned out to be|must be|can only be)"
 _NOT = r"(?P<not> not|n't)?"
-_MUCH = r"(?: (?:much|far|slightly|even|a (?:bit|little|lot)|somewhat|clearly|still|also|always|two|\d+ (?:years?|cm|kg|metres?|points?)|just|definitely|certainly|both))*"
+_MUCH = r"(?: (?:much|far|way|slightly|even|a (?:bit|little|lot)|somewhat|clearly|still|also|always|two|\d+ (?:years?|cm|kg|metres?|points?)|just|definitely|certainly|both))*"
 _NAMES = rf"{NAME}(?:(?:,| and|, and) {NAME})*"
 _COMPARED = re.compile(
     rf"(?P<a>{_NAMES}) {_BE}{_NOT}{_MUCH} (?P<how>more |less )?(?P<adj>[a-z-]+) than (?:both )?(?P<b>{_NAMES})",
     re.IGNORECASE,
 )
 _AS = re.compile(
-    rf"(?P<a>{_NAMES}) {_BE}{_NOT}(?: exactly| just| quite| nearly)? (?:as|so) (?P<adj>[a-z-]+) as (?P<b>{_NAMES})",
+    rf"(?P<a>{_NAMES}) {_BE}{_NOT}(?: exactly| just| quite| nearly| nowhere near| not nearly)? (?:as|so) (?P<adj>[a-z-]+) as (?P<b>{_NAMES})",
     re.IGNORECASE,
 )
+_OF_TWO = re.compile(rf"(?P<a>{NAME}) {_BE} the (?P<adj>[a-z-]+) of (?P<x>{NAME}) and (?P<y>{NAME})", re.IGNORECASE)
 _EQUALLY = re.compile(
     rf"(?P<a>{NAME}) and (?P<b>{NAME}) are (?:equally|just as|exactly as) (?P<adj>[a-z-]+)", re.IGNORECASE
 )
@@ -174,6 +175,9 @@ def _relations(sentence: str, shown: dict[str, str]) -> list[Said] | None:
     sentence = re.sub(r"\b(is|are|was|were)n't\b", r"\1 not", sentence.strip(" ,."))
     if (found := _EQUALLY.fullmatch(sentence)) and not is_comparative(found["adj"].lower()):
         return _pairs(found, "=", stem(found["adj"].lower()), shown)
+    sentence = re.sub(r" (?:nowhere near|not nearly|far from|by no means|not at all) (?=as |so )", " not ", sentence)
+    if found := _OF_TWO.fullmatch(sentence):
+        return _of_two(found, shown)
     if found := _AS.fullmatch(sentence):
         adjective = stem(found["adj"].lower())
         return (
@@ -190,6 +194,17 @@ def _relations(sentence: str, shown: dict[str, str]) -> list[Said] | None:
     if (found := _BEAT.fullmatch(sentence)) and (found["beat"] or found["lost"]):
         return _signed(found, PLACE, -1 if found["lost"] else 1, shown)
     return None
+
+
+def _of_two(found: re.Match[str], shown: dict[str, str]) -> list[Said] | None:
+    """ "Ann is the older of Ann and Bob"."""
+    a, x, y = (bare(found[group]) for group in "axy")
+    other = y if a.lower() == x.lower() else x
+    if not is_comparative(found["adj"].lower()) or a.lower() not in {x.lower(), y.lower()}:
+        return None
+    for name in (a, other):
+        shown.setdefault(name.lower(), name)
+    return [Said(a.lower(), other.lower(), ">", stem(found["adj"].lower()), found.group())]
 
 
 def compared_axis(found: re.Match[str]) -> tuple[str, int] | None:

@@ -153,7 +153,7 @@ def _order(parser: Parser) -> Tree | None:
     if parser.any_of("divide", "split", "share", "dividing", "distribute"):
         left = parser.sum()
         parser.any_of("equally", "evenly", "fairly")
-        parser.expect("by", "into", "between", "among", "in")
+        parser.expect("by", "into", "between", "among", "amongst", "in")
         return Apply("divide", (left, _parts(parser)))
     if parser.any_of("halve"):
         return Apply("divide", (parser.power(), Num(Fraction(2))))

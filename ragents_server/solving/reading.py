@@ -40,7 +40,7 @@ _COURTESY = frozenset(
     "hi hello hey there dear please kindly could can would will you u tell me us i i'd i'm d like love want need wish "
     "to know let let's see just quick quickly question one ok okay so well now thanks thank help out here wonder "
     "wondering was am curious if say explain remind give a an short brief little small tiny next the question's "
-    "puzzle riddle problem task exercise homework is here's following think about consider suppose assume imagine "
+    "puzzle riddle problem task exercise homework here's following think about consider suppose assume imagine "
     "given that do maybe perhaps also and then look listen excuse sorry again once more for my in advance lot much "
     "very cheers ta appreciated regards best kind show exactly precisely actually really by way new old".split()
 )
@@ -162,6 +162,10 @@ def _scaled(pieces: list[str], at: int) -> tuple[int, str]:
 def openings(text: str) -> Iterator[str]:
     """The text, and the text without its first words as long as these are courtesies."""
     yield text
+    shorter = without_welcome(text)
+    if shorter != text:
+        text = shorter
+        yield text
     for _ in range(24):
         found = re.match(r"([^\W\d_]+(?:'[^\W\d_]+)?)[\s,;:!.-]*", text)
         if found is None or found.group(1).lower() not in _COURTESY or found.end() == len(text):
@@ -173,13 +177,17 @@ def openings(text: str) -> Iterator[str]:
 _WELCOME = re.compile(
     r"\s*(?:(?:hi|hello|hey|dear all)(?: there)?|please|(?:can|could|would|will) you (?:please |kindly )?(?:tell me|help me(?: out)?(?: here)?|say)|"
     r"tell me|help me(?: out)?(?: here)?|do you know|i(?:'d| would) (?:like|love) to know|i (?:want|need|wish) to know|"
+    r"good (?:morning|afternoon|evening|day)|(?:would|do) you mind (?:telling|explaining to|helping) me|(?:could|can|may) i ask(?: you)?|"
+    r"(?:(?:my|an?|the|for|here|quick|next|another|this|one|little|small|short|is|pls|please|help|me|maths?|homework|question|riddle|puzzle|exercise|task|"
+    r"problem|thing|asking) ?)+(?=:)|"
     r"i(?:'m| am| was) (?:just )?(?:wondering|curious)|just (?:curious|wondering)|(?:a )?quick (?:one|question)|ok(?:ay)?|so|well|now|"
     r"here(?: is|'s) (?:a|my) (?:little |short |small )?(?:riddle|puzzle|question|problem)|(?:a |my )?(?:question|riddle|puzzle))(?:[\s,:;.!-]+)",
     re.IGNORECASE,
 )
 _FAREWELL = re.compile(
     r"[\s,.!]*(?<=[\s,.!?=])(?:(?:many |very many |so |and )?(?:thanks|thank you|thx|cheers|ta|please|pls)(?: (?:a lot|so much|very much|in advance|again|"
-    r"already|a million|everyone|for (?:your|the|any) help))*|for me(?: please)?)[\s.!]*$",
+    r"already|a million|everyone|for (?:your|the|any) help))*|for me(?: please)?|"
+    r"(?<=[.?!=] )(?=[a-z' ,]{3,50}[.!]*$)[a-z' ,]*\b(?:thank|thanks|grateful|appreciate[ds]?|cheers|regards|kind|welcome)\b[a-z' ,]*)[\s.!]*$",
     re.IGNORECASE,
 )
 

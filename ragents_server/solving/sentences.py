@@ -13,7 +13,7 @@ _END = re.compile(r"(?<=[.!?;])\s+|\n+|(?<=[.!?])\"\s+")
 _KNOWN = re.compile(
     r"^(?:(?:we|you|i) (?:also |all )?know|it is (?:also )?(?:known|a fact|given|true|certain|clear)|suppose|assume|given|imagine|say|"
     r"let's say|the (?:fact|facts) (?:is|are)|we are told|you are told|i know|also|moreover|furthermore|besides|and|but|now|then|"
-    r"it is so|as a fact|today|in addition|further)(?: also)?(?: that| is that)?:?,? ",
+    r"it is so|as a fact|in fact|it turns out|it happens|today|in addition|further)(?: also)?(?: that| is that)?:?,? ",
     re.IGNORECASE,
 )
 _ASKED = re.compile(
@@ -21,7 +21,7 @@ _ASKED = re.compile(
     r"(?:does|would|must|may|can|could|should|do|will) (?:it|that|this|we|i|you|one) (?:then |therefore |necessarily |logically |now |safely )?"
     r"(?:follow|conclude|say|infer|deduce|be concluded|be said|be true|be certain|know|tell|derive|mean|be|be inferred)(?: from this| from that| then)?(?: whether| if)?"
     r"|is it (?:then |therefore |also |necessarily |really )?(?:true|certain|sure|so|the case|right|correct|known|clear|safe to say|possible to say|a fact)"
-    r"|are we (?:sure|certain)|is the (?:conclusion|statement|claim) (?:right|true|correct)|what about whether"
+    r"|are we (?:sure|certain)|is the (?:following|conclusion|statement|claim|sentence)(?: statement| sentence)? (?:right|true|correct|so)|true or false|(?:do|can) we (?:know|say|be sure)|what about whether"
     r")(?: (?:to say )?that|:| whether| if)? ",
     re.IGNORECASE,
 )
@@ -72,7 +72,7 @@ def said(sentence: str) -> str:
 def is_question(sentence: str) -> bool:
     """Whether it ends as one or begins as one."""
     begins = re.match(
-        r"(?:so |then |and |now |therefore,? )*(?:who|whose|which|what|is|are|does|do|did|can|could|must|will|order|list|sort|rank|arrange|put|"
+        r"(?:so |then |and |now |therefore,? )*(?:who|whose|which|what|is|are|does|do|did|can|could|must|will|true or false|order|list|sort|rank|arrange|put|"
         r"name|tell|place|how)\b",
         sentence,
         re.IGNORECASE,

@@ -35,11 +35,11 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "no",
         ),
         (
-            r"(?:no|none of the|not a single|not one|not any|there is no)(?: single)? (?P<a>NOUN) (?:BE|that is|which is|can ever be|is ever) (?:ever )?ART(?P<b>NOUN)",
+            r"(?:no|none of the|not a single|not one|not any|there is no|there are no|there isn't an?)(?: single)? (?P<a>NOUN) (?:BE|that is|which is|who is|that are|which are|who are|can ever be|is ever) (?:ever )?ART(?P<b>NOUN)",
             "no",
         ),
         (
-            r"(?:all|every|each|any|anything that is an?|everyone who is an?|whatever is an?)(?: single| of the| the| one of the)? (?P<a>NOUN) BE ART(?P<b>NOUN)",
+            r"(?:all|every|each|any|anything that is an?|everyone who is an?|everybody who is an?|whoever is an?|everything that is an?|whatever is an?)(?: single| of the| the| one of the)? (?P<a>NOUN) BE ART(?P<b>NOUN)",
             "all",
         ),
         (r"only (?P<b>NOUN) BE ART(?P<a>NOUN)", "all"),
@@ -166,6 +166,7 @@ def _told(statement: _Statement, kinds: _Kinds) -> str:
 
 def _statement(sentence: str, kinds: _Kinds) -> _Statement:
     sentence = sentence.strip(" ,.")
+    sentence = re.sub(r",? (?:without (?:any )?exception|one and all)$", "", sentence)
     lowered = sentence[0].lower() + sentence[1:] if sentence else ""
     for pattern, kind in _FORMS[:-4]:
         if found := pattern.fullmatch(lowered):
