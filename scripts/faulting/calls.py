@@ -1,7 +1,6 @@
 """The calls of a test: each once, with its envelope, noted as long as it is on its way."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, cast
@@ -72,7 +71,7 @@ class Calls:
     async def ask(self, rpc: str, question: Question, *, timeout: float = TIMEOUT) -> Reply:
         """One question by one of the three RPCs."""
         began, metadata = monotonic(), self.key.metadata
-        with self._on_its_way():
+        with self.replica.on_its_way():
             if rpc == RETRIEVE:
                 request = RetrieveRequest(question=question)
                 found = await self._queries.Retrieve(request, timeout=timeout, metadata=metadata)
@@ -87,7 +86,7 @@ class Calls:
         """Puts one document; returns when the call has ended."""
         upload = Upload(collection=collection, name=name, content=content, metadata=metadata)
         put: Document | None = None
-        with self._on_its_way():
+        with self.replica.on_its_way():
             requests = _once(PutDocumentsRequest(upload=upload))
             call = self._documents.PutDocuments(requests, timeout=TIMEOUT, metadata=self.key.metadata)
             async for response in call:
@@ -101,14 +100,14 @@ class Calls:
 
     async def delete(self, document_id: str) -> bool:
         """Deletes one document; True when the call has ended."""
-        with self._on_its_way():
+        with self.replica.on_its_way():
             request = DeleteDocumentRequest(document_id=document_id)
             await self._documents.DeleteDocument(request, timeout=TIMEOUT, metadata=self.key.metadata)
         return True
 
     async def delete_collection(self, collection: str) -> bool:
         """Deletes a collection with all its documents; True when the call has ended."""
-        with self._on_its_way():
+        with self.replica.on_its_way():
             request = DeleteCollectionRequest(collection=collection)
             await self._documents.DeleteCollection(request, timeout=TIMEOUT, metadata=self.key.metadata)
         return True
@@ -128,15 +127,6 @@ class Calls:
         if reply is None:
             raise FaultError("a stream ended without an answer")
         return reply
-
-    @contextmanager
-    def _on_its_way(self) -> Iterator[None]:
-        token = object()
-        self.replica.in_flight[token] = monotonic()
-        try:
-            yield
-        finally:
-            del self.replica.in_flight[token]
 
 
 async def _once(request: PutDocumentsRequest) -> AsyncIterator[PutDocumentsRequest]:

@@ -12,6 +12,7 @@ from scripts.faulting.model import Model, chat_model
 from scripts.faulting.redis import RedisServer, redis_server
 from scripts.faulting.replicas import SERVER, Key, Replica, replicas, write_keys
 
+DATABASE = "database"
 LANGCHAIN, PLAIN = "openai:stub", "scripts.faulting.chat:PlainChat"
 
 
@@ -20,9 +21,15 @@ class Deployment:
     """What runs. A replica's own name is its key at the model, so that the model can tell who asks."""
 
     folder: Path
+    database: str
     replicas: list[Replica]
     redis: RedisServer
     model: Model
+
+    @property
+    def data(self) -> Path:
+        """Of the embedded PostgreSQL, which is a child of ours and is started again when it dies."""
+        return self.folder / DATABASE
 
 
 @asynccontextmanager
@@ -32,14 +39,15 @@ async def deployed(
     *,
     short: bool,
     delay: float = 0.0,
+    model: Model | None = None,
     program: Sequence[str] = SERVER,
 ) -> AsyncIterator[Deployment]:
     """A replica for each row of settings; `delay` (seconds) is the model's. `short`: asked without LangChain."""
     with open_folder() as folder:
         async with (
-            embedded_postgres(folder / "database") as database,
+            embedded_postgres(folder / DATABASE) as database,
             redis_server() as redis,
-            chat_model(delay) as model,
+            chat_model(model or Model(delay=delay)) as model,
         ):
             settings: dict[str, object] = {
                 "database": database,
@@ -52,7 +60,7 @@ async def deployed(
             }
             rows = [settings | {"chat_key": f"replica-{at}"} | own for at, own in enumerate(each)]
             async with replicas(folder, rows, program=program) as running:
-                yield Deployment(folder, running, redis, model)
+                yield Deployment(folder, database, running, redis, model)
 
 
 def say(words: str) -> None:

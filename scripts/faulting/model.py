@@ -57,9 +57,8 @@ class Model(OpenAIServer):
 
 
 @asynccontextmanager
-async def chat_model(delay: float = 0.0) -> AsyncIterator[Model]:
-    """A model on a free port of loopback; its `url` is the base URL."""
-    model = Model(delay=delay)
+async def chat_model(model: Model) -> AsyncIterator[Model]:
+    """The model on a free port of loopback; its `url` is the base URL."""
     model.answers = model.answer
     app = web.Application(client_max_size=2**20)
     app.router.add_post("/v1/chat/completions", model.chat)

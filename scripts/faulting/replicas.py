@@ -6,10 +6,11 @@ import json
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import grpc
@@ -32,6 +33,7 @@ class Key:
     token: str
     tenant: str
     collections: tuple[str, ...] = ()  # granted; empty: all
+    user: str = ""  # empty: the tenant's name
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -39,16 +41,45 @@ class Key:
         return (("authorization", f"Bearer {self.token}"),)
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A process that was started, and the channel to it."""
+
+    process: Process
+    address: str
+    channel: grpc.aio.Channel
+
+
 @dataclass(eq=False, slots=True)
 class Replica:
     """A running server, and the calls that are on their way to it."""
 
     name: str
-    address: str
-    process: Process
-    channel: grpc.aio.Channel
+    log: Path
+    begun: Begun
+    begin: Callable[[], Awaitable[Begun]]
     frozen: bool = False
     in_flight: dict[object, float] = field(default_factory=dict)  # when each began
+
+    @property
+    def process(self) -> Process:
+        """The one that runs now, or ran last."""
+        return self.begun.process
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """To the process; another one after a restart."""
+        return self.begun.channel
+
+    @contextmanager
+    def on_its_way(self) -> Iterator[None]:
+        """Notes a call as long as it lasts."""
+        token = object()
+        self.in_flight[token] = monotonic()
+        try:
+            yield
+        finally:
+            del self.in_flight[token]
 
     def freeze(self) -> None:
         """It keeps its connections and does nothing."""
@@ -71,12 +102,35 @@ class Replica:
         self.process.kill()
         await self.process.wait()
 
+    async def restart(self) -> None:
+        """Starts it again, at another address, as a scheduler would; returns once it is ready."""
+        self.begun = await self.begin()
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Returns when it would serve; FaultError when it ended instead, or takes too long."""
+        health = health_pb2_grpc.HealthStub(self.channel)
+        request = health_pb2.HealthCheckRequest(service=READINESS)
+        try:
+            async with asyncio.timeout(START):
+                while self.process.returncode is None:
+                    try:
+                        if (await health.Check(request, timeout=START)).status == SERVING:
+                            return
+                    except grpc.aio.AioRpcError:
+                        pass  # it does not listen yet
+                    await asyncio.sleep(PAUSE)
+        except TimeoutError:
+            pass
+        raise FaultError(f"a server did not come up: {last_words(self.log)}")
+
 
 def write_keys(path: Path, keys: Sequence[Key]) -> Path:
     """The file of keys that every replica reads."""
     rows: dict[str, dict[str, Any]] = {
         hashlib.sha256(key.token.encode()).hexdigest(): {
             "tenant": key.tenant,
+            "user": key.user or key.tenant,
             "scopes": ["ask", "write"],
             "collections": list(key.collections),
         }
@@ -96,7 +150,7 @@ async def replicas(
             await stack.enter_async_context(_process(folder, f"replica-{number}", settings, program))
             for number, settings in enumerate(each)
         ]
-        await asyncio.gather(*(_ready(replica, folder / f"{replica.name}.log") for replica in opened))
+        await asyncio.gather(*(replica.ready() for replica in opened))
         yield opened
         for replica in opened:
             replica.leave()
@@ -106,38 +160,29 @@ async def replicas(
 async def _process(
     folder: Path, name: str, settings: Mapping[str, object], program: Sequence[str]
 ) -> AsyncIterator[Replica]:
-    address = f"127.0.0.1:{free_port()}"
-    given = {"listen": address, "data": folder / name, "lame_duck": 0, "log_level": "WARNING", **settings}
-    with (folder / f"{name}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", *program),
-            env=environment(**given),
-            stdin=DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C is for us, who end it in order
-        )
-    try:
-        async with grpc.aio.insecure_channel(address, OPTIONS) as channel:
-            replica = Replica(name, address, process, channel)
-            yield replica
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGCONT)
-            await end(process)
+    log = folder / f"{name}.log"
+    given = {"data": folder / name, "lame_duck": 0, "log_level": "WARNING", **settings}
+    async with AsyncExitStack() as stack:  # a channel that were closed earlier would cancel whoever still waits on it
+
+        async def begin() -> Begun:
+            address = f"127.0.0.1:{free_port()}"
+            with log.open("ab") as output:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", *program),
+                    env=environment(**given, listen=address),
+                    stdin=DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,  # Ctrl-C is for us, who end it in order
+                )
+            stack.push_async_callback(_ended, process)
+            channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, OPTIONS))
+            return Begun(process, address, channel)
+
+        yield Replica(name, log, await begin(), begin)
 
 
-async def _ready(replica: Replica, log: Path) -> None:
-    health, request = health_pb2_grpc.HealthStub(replica.channel), health_pb2.HealthCheckRequest(service=READINESS)
-    try:
-        async with asyncio.timeout(START):
-            while replica.process.returncode is None:
-                try:
-                    if (await health.Check(request, timeout=START)).status == SERVING:
-                        return
-                except grpc.aio.AioRpcError:
-                    pass  # it does not listen yet
-                await asyncio.sleep(PAUSE)
-    except TimeoutError:
-        pass
-    raise FaultError(f"a server did not come up: {last_words(log)}")
+async def _ended(process: Process) -> None:
+    if process.returncode is None:
+        process.send_signal(signal.SIGCONT)
+        await end(process)

@@ -1,0 +1,116 @@
+"""Kills, under a load of turns: of replicas and of PostgreSQL, each in the middle of turns; and a rollout."""
+
+import asyncio
+import os
+import random
+import signal
+from contextlib import suppress
+from math import inf
+from time import monotonic
+
+from scripts.faulting.chatter import Chatter
+from scripts.faulting.conversations import Place
+from scripts.faulting.deployment import Deployment, say
+from scripts.faulting.replicas import Replica
+from scripts.faulting.speaking import LEAVING
+from scripts.faulting.words import Words
+from scripts.figures import Figure
+from tests.services.processes import family, postmaster
+
+PATIENCE = 30.0  # seconds that a thread may take to go on, before it counts as never
+SOON = 5.0  # seconds within which it must
+BETWEEN = 0.5  # seconds of plain load between two faults
+
+
+class Takeovers:
+    """One fault after the other; each waits until turns are in their middle, and until all threads have gone on."""
+
+    def __init__(self, deployment: Deployment, words: Words, chatter: Chatter, seed: int) -> None:
+        self._deployment = deployment
+        self._words = words
+        self._chatter = chatter
+        self._draw = random.Random(seed)
+
+    async def kill_replicas(self, times: int) -> list[Figure]:
+        """Any of them, with SIGKILL; each is started again."""
+        struck, slowest = [], 0.0
+        for number in range(times):
+            victim = self._draw.choice(self._deployment.replicas)
+            middle = await self._words.until_waiting(victim.name)
+            since = monotonic()
+            await victim.kill()
+            struck.append(len(middle))
+            async with asyncio.TaskGroup() as group:
+                going_on = group.create_task(self._gone_on(self._places(middle), since))
+                group.create_task(victim.restart())
+            slowest = max(slowest, going_on.result())
+            say(f"kill {number + 1} of {times}: {victim.name}, {len(middle)} in flight, on in {going_on.result():.2f} s")
+            await asyncio.sleep(BETWEEN)
+        return _figures("replica_kill", struck, slowest)
+
+    async def kill_postgres(self, times: int) -> list[Figure]:
+        """All its processes, with SIGKILL; its launcher starts it again."""
+        struck, slowest = [], 0.0
+        for number in range(times):
+            middle = await self._words.until_waiting(self._draw.choice(self._deployment.replicas).name)
+            middle = set[str]().union(*self._words.waiting.values())
+            since = monotonic()
+            for process in family(postmaster(self._deployment.data)):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            struck.append(len(middle))
+            waited = await self._gone_on(self._places(middle), since)
+            slowest = max(slowest, waited)
+            say(f"kill {number + 1} of {times}: PostgreSQL, {len(middle)} in flight, on in {waited:.2f} s")
+            await asyncio.sleep(BETWEEN)
+        return _figures("postgres_kill", struck, slowest)
+
+    async def roll_out(self) -> list[Figure]:
+        """SIGTERM to one replica after the other, as a rollout does; each is replaced."""
+        struck, slowest = [], 0.0
+        for replica in self._deployment.replicas:
+            middle = await self._words.until_waiting(replica.name)
+            since = monotonic()
+            async with asyncio.TaskGroup() as group:
+                going_on = group.create_task(self._gone_on(self._places(middle), since))
+                group.create_task(_replace(replica))
+            struck.append(len(middle))
+            slowest = max(slowest, going_on.result())
+            say(f"rollout: {replica.name}, {len(middle)} in flight, on in {going_on.result():.2f} s")
+            await asyncio.sleep(BETWEEN)
+        return _figures("rollout", struck, slowest)
+
+    def _places(self, questions: set[str]) -> set[Place]:
+        """The threads of these turns, but for those whose callers have left."""
+        known = self._chatter.conversations.said
+        found = [known[one] for one in questions if one in known]
+        return {one.place for one in found if one.thread and one.way != LEAVING}
+
+    async def _gone_on(self, places: set[Place], since: float) -> float:
+        """Seconds until a turn of each thread was answered; inf where one never was."""
+        conversations = self._chatter.conversations
+
+        def waits() -> list[float]:
+            return [conversations.goes_on(place, since) - since for place in places]
+
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await conversations.until(lambda: max(waits(), default=0.0) < inf)
+        except TimeoutError:
+            say(f"not on after {PATIENCE:g} s: {[one.thread for one in places if conversations.goes_on(one, since) == inf]}")
+        return max(waits(), default=0.0)
+
+
+async def _replace(replica: Replica) -> None:
+    replica.leave()
+    await replica.process.wait()
+    await replica.restart()
+
+
+def _figures(fault: str, struck: list[int], slowest: float) -> list[Figure]:
+    return [
+        Figure(f"{fault}s", len(struck)),
+        Figure.at_least(f"{fault}_fewest_in_flight", min(struck, default=0), 1, "turns"),
+        Figure(f"{fault}_in_flight", sum(struck), "turns"),
+        Figure.at_most(f"{fault}_slowest_takeover", slowest, SOON, "s"),
+    ]

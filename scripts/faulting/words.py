@@ -1,0 +1,54 @@
+"""The chat model of a test of agents: a new word each time, and who waits for which question's now."""
+
+import asyncio
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from scripts.faulting.model import Model
+from tests.openai_server import Messages
+
+
+@dataclass(slots=True)
+class Words(Model):
+    """Never says the same twice, so that whatever was made twice is seen; `slow` questions take their own time."""
+
+    asked_for: Counter[str] = field(default_factory=Counter)  # how often, by question
+    slow: dict[str, float] = field(default_factory=dict)  # seconds, by question
+    waiting: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # questions, by who sent them
+    _said: int = 0
+    _moved: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """Notes whose question waits, as long as it does."""
+        sender = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        question: str = (await request.json())["messages"][-1]["content"]
+        self.asked_for[question] += 1
+        self.waiting[sender].add(question)
+        await self._notify()
+        try:
+            await asyncio.sleep(max(0.0, self.slow.get(question, 0.0) - self.delay))
+            return await Model.chat(self, request)
+        finally:
+            self.waiting[sender].discard(question)
+
+    def answer(self, messages: Messages) -> str:
+        """The next word."""
+        self._said += 1
+        return f"word-{self._said}"
+
+    async def until_waiting(self, sender: str, *questions: str) -> set[str]:
+        """Returns what waits for this sender, once all these do; anything where none is named."""
+
+        def there() -> bool:
+            waiting = self.waiting[sender]
+            return bool(waiting) and waiting.issuperset(questions)
+
+        async with self._moved:
+            await self._moved.wait_for(there)
+        return set(self.waiting[sender])
+
+    async def _notify(self) -> None:
+        async with self._moved:
+            self._moved.notify_all()
