@@ -25,7 +25,7 @@ from ragents_server.agents.prompts import react_rules
 from ragents_server.agents.tools.tool import Called
 from ragents_server.agents.transcript import Result, Transcript, Wanted, kept, together
 from ragents_server.agents.wording import Wording
-from ragents_server.errors import InvalidRequest, PermissionDenied, RagentsError
+from ragents_server.errors import PermissionDenied, RagentsError
 from ragents_server.models.calling import Schema, Whole, calls_tools, schema_of
 from ragents_server.models.plain import clean
 from ragents_server.models.rules import Rules
@@ -96,7 +96,11 @@ class _Nodes:
         if message.tool_calls or message.invalid_tool_calls or Transcript([message], {}).hands_over:
             if wording.told:  # it was no answer after all
                 tell(Event(started=Started(attempt=_attempt(turn))))
-            return {"said": [*turn.said, message], "boundary": boundary}
+            said = [*turn.said, message]
+            for one in Transcript(said, {}).calls[-1]:
+                if one.error:
+                    tell(Event(tool_result=one.failed().result))
+            return {"said": said, "boundary": boundary}
         for delta in wording.end(whole.finish):
             tell(Event(delta=delta))
         answer = wording.answer(question)
@@ -139,14 +143,14 @@ class _Nodes:
 
     def _asks(self, wanted: Wanted) -> bool:
         tool = self._kit.toolbox.find(wanted.name)
-        return tool is not None and tool.approval and not wanted.error
+        return tool is not None and tool.approval
 
     async def call(self, state: _Calling) -> dict[str, Any]:
         """Makes one call, once a person has approved of it where that is needed."""
         wanted = Wanted(**state["call"])
         call = ToolCall(id=wanted.id, name=wanted.name)
         call.arguments.update(wanted.arguments)
-        refused = _unreadable(wanted) or (_disapproved(call) if self._asks(wanted) else None)
+        refused = _disapproved(call) if self._asks(wanted) else None
         tell(Event(tool_call=call))
         if refused is not None:
             called = Called(ToolResult(id=call.id, name=call.name, failure=refused.failure()))
@@ -179,10 +183,6 @@ def _recent(question: Question) -> Question:
     for exchange in question.history:
         exchange.answer = exchange.answer[:_ANSWER]
     return question
-
-
-def _unreadable(wanted: Wanted) -> RagentsError | None:
-    return InvalidRequest(wanted.error) if wanted.error else None
 
 
 def _disapproved(call: ToolCall) -> RagentsError | None:

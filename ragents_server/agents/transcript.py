@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -17,6 +18,7 @@ from ragents_client.v1.answer_pb2 import Passage, Question
 from ragents_server.agents.joined import identity
 from ragents_server.agents.prompts import quoted_result
 from ragents_server.agents.tools.tool import NOTHING, Called
+from ragents_server.errors import InvalidRequest
 from ragents_server.models.calling import HAND_OVER
 from ragents_server.rag.prompts import earlier
 
@@ -43,7 +45,7 @@ def together(before: Mapping[str, Result], after: Mapping[str, Result]) -> dict[
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A call that the model wants; `place` names it in its turn. `error` says why its arguments cannot be read."""
+    """A call that the model wants; `place` names it in its turn. `error` says why it cannot be made."""
 
     place: str
     id: str
@@ -54,6 +56,11 @@ class Wanted:
     def packed(self) -> dict[str, Any]:
         """For the state."""
         return asdict(self)
+
+    def failed(self) -> Called:
+        """What comes of a call that cannot be made."""
+        failure = InvalidRequest(self.error).failure()
+        return Called(ToolResult(id=self.id, name=self.name, failure=failure))
 
     def key(self, run: str) -> str:
         """The same each time that the call is repeated, and no other call's."""
@@ -74,18 +81,19 @@ class Transcript:
 
     @cached_property
     def called(self) -> dict[str, Called]:
-        """What the calls returned, by place, in their order."""
-        return {
-            one.place: _called(self._results[one.place])
-            for made in self.calls
-            for one in made
-            if one.place in self._results
-        }
+        """What the calls returned, by place, in their order; those that cannot be made have failed."""
+        called = dict[str, Called]()
+        for one in chain.from_iterable(self.calls):
+            if one.error:
+                called[one.place] = one.failed()
+            elif one.place in self._results:
+                called[one.place] = _called(self._results[one.place])
+        return called
 
     @property
     def outstanding(self) -> list[Wanted]:
         """Calls that have not been made."""
-        return [one for made in self.calls for one in made if one.place not in self._results]
+        return [one for one in chain.from_iterable(self.calls) if one.place not in self.called]
 
     @property
     def hands_over(self) -> bool:
