@@ -2,19 +2,26 @@
 
 import re
 
+from ragents_server.solving.vocabulary import closed_class
+
 _IRREGULAR = {"better": "good", "best": "good", "worse": "bad", "worst": "bad", "further": "far", "farther": "far"}
 _IRREGULAR |= {"furthest": "far", "farthest": "far", "elder": "old", "eldest": "old", "more": "much", "most": "much"}
 _IRREGULAR |= {"less": "little", "least": "little", "fewer": "little", "fewest": "little"}
-_NO_COMPARATIVES = frozenset(
+_NO_COMPARATIVES = closed_class(
     "other another after under over never ever either neither rather whether together mother father brother sister "
-    "number paper river water order matter letter member winter summer player water her per".split()
+    "number paper river water order matter letter member winter summer player water her per"
 )
 _OPPOSITES = (
-    "old young, old new, tall short, big small, large small, big little, large little, great small, heavy light, fast slow, "
-    "quick slow, rich poor, wealthy poor, long short, high low, near far, close far, strong weak, warm cold, hot cold, hot cool, "
-    "warm cool, early late, light dark, bright dark, bright dim, good bad, wide narrow, broad narrow, thick thin, fat thin, "
-    "deep shallow, cheap expensive, cheap dear, hard soft, hard easy, difficult easy, loud quiet, clever stupid, smart dumb, "
-    "happy sad, clean dirty, full empty, wet dry, sharp blunt, brave cowardly, sweet sour, calm nervous, busy idle, much little"
+    "old young, old new, tall short, big small, large small, big little, large little, great small, heavy light, "
+    "fast slow, "
+    "quick slow, rich poor, wealthy poor, long short, high low, near far, close far, strong weak, warm cold, hot "
+    "cold, hot cool, "
+    "warm cool, early late, light dark, bright dark, bright dim, good bad, wide narrow, broad narrow, thick "
+    "thin, fat thin, "
+    "deep shallow, cheap expensive, cheap dear, hard soft, hard easy, difficult easy, loud quiet, clever stupid, "
+    "smart dumb, "
+    "happy sad, clean dirty, full empty, wet dry, sharp blunt, brave cowardly, sweet sour, calm nervous, busy "
+    "idle, much little"
 )
 _SAME = (
     {"big", "large", "great"},
@@ -50,7 +57,7 @@ _IN_PLACE = {"fast": 1, "quick": 1, "swift": 1, "earli": 1, "ahead": 1, "slow": 
 
 def side(word: str, axis: str) -> int:
     """1 where a stem says the same as the axis's stem, -1 where the opposite, 0 where neither."""
-    if axis == PLACE or word == axis:
+    if axis in {PLACE, word}:
         return 1 if word == axis else _IN_PLACE.get(word, 0)
     alike = next((group for group in _GROUPS if axis in group), frozenset({axis}))
     if word in alike:

@@ -13,20 +13,22 @@ from ragents_server.solving.expressions import parse
 from ragents_server.solving.idioms import AMOUNT, idiomatic
 from ragents_server.solving.solution import Ambiguous, OutsideError, Solution
 from ragents_server.solving.trees import Tree, operations, unit_of, variables, written
+from ragents_server.solving.vocabulary import closed_class
 
 LONGEST = 300
 
-_LEADING = frozenset(
+_LEADING = closed_class(
     "what whats is are was were be would will the how much many does do did i we you one they get have make makes for "
     "calculate compute evaluate work out find give determine solve result value answer to an a exact of number equals "
-    "amount must pay if when can come from show simplify express tell which then".split()
+    "amount must pay if when can come from show simplify express tell which then"
 )
-_TRAILING = frozenset(
-    "come comes to equal equals is are how much many what make makes give gives be amount amounts left the total result "
+_TRAILING = closed_class(
+    "come comes to equal equals is are how much many what make makes give gives be amount amounts left the total "
+    "result "
     "answer then altogether together in all exactly as number decimal remains remain does do it so = get i you we up "
-    "value there each one pay have must will would was fraction of".split()
+    "value there each one pay have must will would was fraction of"
 )
-_POLAR = frozenset("is are was were does do did would will can could has have".split())
+_POLAR = closed_class("is are was were does do did would will can could has have")
 _DATE = re.compile(r"\b\d{4}-\d\d?-\d\d?\b|\b\d\d?\.\d\d?\.\d{4}\b")
 _UNCLEAR = re.compile(rf"(?:(?:what|how much) (?:is|are) )?(\d+(?:\.\d+)?) ?% (?:on )?({AMOUNT})[ ?.]*")
 # "9/11", "24/7", "4x4", "50-50": names and not sums, unless somebody says to calculate.
@@ -78,7 +80,7 @@ def _refuse_names(words: list[str]) -> None:
 
 
 def _solution(tree: Tree, unit: str) -> Solution:
-    from ragents_server.solving.exact import shown, short, worked_out
+    from ragents_server.solving.exact import short, shown, worked_out
 
     measured = unit or unit_of(tree)
     value, steps = worked_out(tree)

@@ -11,18 +11,22 @@ from dataclasses import dataclass
 from ragents_server.solving.formulas import Atom, Backend, Formula, Not, Or, exactly_one, is_satisfiable, verdict
 from ragents_server.solving.sentences import Puzzle, listed, members
 from ragents_server.solving.solution import CANNOT_BE_TOLD, CONTRADICTION, OutsideError, Solution
+from ragents_server.solving.vocabulary import closed_class
 
 FEWEST, MOST = 2, 8
 
 _ITEM = r"(?:(?:an?|the|one) )?[^\W\d_][\w-]*(?: [a-z][\w-]*)?"
 _NAMES = re.compile(r"[A-Z][\w-]*(?:, (?:and )?[A-Z][\w-]*)*,? and [A-Z][\w-]*")
 _THINGS = re.compile(
-    rf"(?:(?:one|any) of(?: these| the following| the)?|:|\b(?:have|own|has|owns|are|is|likes?|drinks?|plays?|between|a|either)\b)[:,]? (?P<list>{_ITEM}(?:, (?:and |or )?{_ITEM})*,? (?:and|or) {_ITEM})$"
+    rf"(?:(?:one|any) of(?: these| the following| the)?|:|\b(?:have|own|has|owns|are|is|likes?|drinks?|plays?|"
+    rf"between|a|either)\b)[:,]? (?P<list>{_ITEM}(?:, (?:and |or )?{_ITEM})*,? (?:and|or) {_ITEM})$"
 )
 _EACH = re.compile(r"\b(?:each|every|everyone|everybody|apiece|one|different|respectively)\b", re.IGNORECASE)
-_NOTHING = frozenset(
-    "the a an has have had got own owns owned belongs belong to is are was does do did not isn't doesn't hasn't didn't don't s with and or nor neither "
-    "either but both his her it one of gets get keeps keep holds takes picked chose prefers of also definitely certainly being been by nobody".split()
+_NOTHING = closed_class(
+    "the a an has have had got own owns owned belongs belong to is are was does do did not isn't doesn't hasn't "
+    "didn't don't s with and or nor neither "
+    "either but both his her it one of gets get keeps keep holds takes picked chose prefers of also definitely "
+    "certainly being been by nobody"
 )
 _DENIED = re.compile(r"\b(?:not|neither|nor|never|cannot|no)\b|n't\b", re.IGNORECASE)
 

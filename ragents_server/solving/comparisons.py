@@ -11,48 +11,53 @@ Numbers are expressions of `expressions`, dates those of `calendars`; beside the
 import re
 from collections.abc import Sequence
 from datetime import date
-from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from ragents_server.solving.calendars import AmbiguousDateError, masked, written
 from ragents_server.solving.expressions import parse, parse_list
 from ragents_server.solving.solution import Ambiguous, OutsideError, Solution
+from ragents_server.solving.symbols import Exact
 from ragents_server.solving.trees import Tree, operations, unit_of, variables
 from ragents_server.solving.trees import written as expression
-
-if TYPE_CHECKING:
-    from sympy import Expr
+from ragents_server.solving.vocabulary import closed_class
 
 LONGEST = 400
 
-_MORE = "more larger bigger greater higher above over exceeding".split()
-_LESS = "less smaller lower fewer below under littler".split()
-_MOST = "largest biggest greatest highest maximum max most".split()
-_LEAST = "smallest lowest least minimum min littlest".split()
-_SIDES = {word: 1 for word in (*_MORE, *_MOST)} | {word: -1 for word in (*_LESS, *_LEAST)}
+_MORE = closed_class("more larger bigger greater higher above over exceeding")
+_LESS = closed_class("less smaller lower fewer below under littler")
+_MOST = closed_class("largest biggest greatest highest maximum max most")
+_LEAST = closed_class("smallest lowest least minimum min littlest")
+_SIDES = dict.fromkeys(_MORE | _MOST, 1) | dict.fromkeys(_LESS | _LEAST, -1)
 _THAN = re.compile(
-    r"(?:is|are|was|be|does|do|would|will|can|could)(?: it)?(?: really| actually)?(?: true| the case| correct| right)?(?: that)? ?"
+    r"(?:is|are|was|be|does|do|would|will|can|could)(?: it)?(?: really| actually)?(?: true| the case| correct| "
+    r"right)?(?: that)? ?"
     r"(?P<a>.{1,150}?) (?:(?:is|are|be|was)? ?(?:strictly |actually |really )?"
-    rf"(?P<word>{'|'.join(_MORE + _LESS)}) than|(?P<over>exceeds?|surpass(?:es)?|over|above)|(?P<under>below|under|beneath)|"
-    r"(?P<equal>(?:is |are |be )?(?:equal to|the same as|equals?|exactly|identical to|as (?:much|large|big) as))) (?P<b>.{1,150})"
+    rf"(?P<word>{'|'.join(sorted(_MORE | _LESS))}) than|(?P<over>exceeds?|surpass(?:es)?|over|above)|"
+    rf"(?P<under>below|under|beneath)|"
+    r"(?P<equal>(?:is |are |be )?(?:equal to|the same as|equals?|exactly|identical to|as (?:much|large|big) "
+    r"as))) (?P<b>.{1,150})"
 )
 _SIGNED = re.compile(
     r"(?:is |are )?(?:it true that )?(?P<a>[^<>=!]{1,150}?) ?(?P<sign><=|>=|<|>|!=|==) ?(?P<b>[^<>=!]{1,150})"
 )
 _BOTH = re.compile(
-    r"(?:is|are) (?P<a>.{1,150}?) (?:and|or) (?P<b>.{1,150}?) (?:equal|the same|identical|the same number|equally (?:large|big|much))"
+    r"(?:is|are) (?P<a>.{1,150}?) (?:and|or) (?P<b>.{1,150}?) (?:equal|the same|identical|the same number|"
+    r"equally (?:large|big|much))"
 )
-_ASKING = frozenset(
+_ASKING = closed_class(
     "which what who whats is are was were the one ones of these those them numbers number value values following among "
-    "amongst between out from tell me name pick choose find give select a an larger bigger greater higher smaller lower "
-    "less more fewer largest biggest greatest highest maximum max smallest lowest least minimum min two three four list "
-    "is: in all has does do i d be would have and or , : ; ? . ! - it here given set compare big large littlest most far".split()
+    "amongst between out from tell me name pick choose find give select a an larger bigger greater higher "
+    "smaller lower "
+    "less more fewer largest biggest greatest highest maximum max smallest lowest least minimum min two three "
+    "four list "
+    "is: in all has does do i d be would have and or , : ; ? . ! - it here given set compare big large littlest "
+    "most far"
 )
 _NUMERIC = re.compile(r"[\d.$€£(√-]")
-_DATED = frozenset(
-    "which what is was are were does do did will be the date day days one of these two first earlier sooner before comes "
+_DATED = closed_class(
+    "which what is was are were does do did will be the date day days one of these two first earlier sooner "
+    "before comes "
     "come came later last after between and or happens happen fall falls latest earliest recent most more lies on than "
-    "in time true it that , : ; ? . ! did lie follow precede precedes follows - following prior to".split()
+    "in time true it that , : ; ? . ! did lie follow precede precedes follows - following prior to"
 )
 
 
@@ -93,7 +98,7 @@ def _asked(found: re.Match[str]) -> Solution:
     return _verdict(bool(holds), (left, right), (a, b), steps)
 
 
-def _verdict(holds: bool, trees: tuple[Tree, Tree], values: "tuple[Expr, Expr]", steps: tuple[str, ...]) -> Solution:
+def _verdict(holds: bool, trees: tuple[Tree, Tree], values: tuple[Exact, Exact], steps: tuple[str, ...]) -> Solution:
     from ragents_server.solving.exact import shown
 
     a, b = values
@@ -115,7 +120,7 @@ def _compatible(trees: Sequence[Tree]) -> None:
         raise OutsideError
 
 
-def _values(trees: Sequence[Tree]) -> "list[Expr]":
+def _values(trees: Sequence[Tree]) -> list[Exact]:
     from ragents_server.solving.exact import value_of
 
     return [value_of(tree) for tree in trees]
@@ -192,7 +197,9 @@ def _dates(text: str, today: date) -> Solution | Ambiguous | None:
     if len(asked.dates) < 2 or asked.spans or not set(words) <= _DATED | {"@d"}:
         return None
     is_late = bool({"later", "last", "after", "latest", "recent", "follow", "follows"} & set(words))
-    if not is_late and not {"first", "earlier", "sooner", "before", "prior", "earliest", "precede", "precedes"} & set(words):
+    if not is_late and not {"first", "earlier", "sooner", "before", "prior", "earliest", "precede", "precedes"} & set(
+        words
+    ):
         return None
     if words[0] in {"which", "what", "between", "of"}:
         best = max(asked.dates) if is_late else min(asked.dates)

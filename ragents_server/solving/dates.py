@@ -1,7 +1,7 @@
 """Questions about the calendar: distances, sums of dates and spans, weekdays, leap years, ages.
 
     "how many days are there from D to D"   "how many weeks / working days / months lie between D and D"
-    "which date is 3 weeks after D"   "what day was 45 days before D"   "D plus 2 months"   "what is the date in 10 days"
+    "which date is 3 weeks after D"   "what day was 45 days before D"   "D plus 2 months"   "what is the date in 9 days"
     "which day of the week is D"   "is D a Monday"   "is 2028 a leap year"   "how many days does February 2028 have"
     "how old is somebody born on D [on D]"   "how many days until D"   "how long ago was D"
 
@@ -11,6 +11,7 @@ A date `D` is one of `calendars`. Between dates and spans only the words of the 
 import calendar
 import re
 from datetime import date
+from functools import partial
 
 from ragents_server.solving.calendars import (
     MONTHS,
@@ -20,19 +21,21 @@ from ragents_server.solving.calendars import (
     Span,
     masked,
     months_between,
-    working_days,
     written,
 )
+from ragents_server.solving.distances import apart, told
 from ragents_server.solving.solution import Ambiguous, OutsideError, Solution, UnsolvedError
+from ragents_server.solving.vocabulary import closed_class
 
 LONGEST = 300
 
 _SMALL = (
     "a an the is are was were be been will would does do did has have had it there that this of in on at to from and "
-    "if when then i you we somebody someone one am he she they them their his her me my our please exactly what which how many much"
+    "if when then i you we somebody someone one am he she they them their his her me my our please exactly what "
+    "which how many much"
 )
 _WORDS = re.compile(r"@[ds]|[a-z]+(?:'[a-z]+)?|\d+|[^\s\w]")
-_MARKS = frozenset("@d @s , . ? ! : ; + - = ( )".split())
+_MARKS = closed_class("@d @s , . ? ! : ; + - = ( )")
 
 
 def _vocabulary(words: str) -> frozenset[str]:
@@ -41,44 +44,55 @@ def _vocabulary(words: str) -> frozenset[str]:
 
 _UNITS = r"(?P<unit>(?:working|business|work|week)[ -]?days|calendar days|days|weeks|months|years)"
 _COUNT = re.compile(
-    rf"\b(?:how many|number of|count (?:up )?(?:the |all )?)(?: ?the)? ?(?:more |full |whole |complete |entire )?{_UNITS}\b"
+    rf"\b(?:how many|number of|count (?:up )?(?:the |all )?)(?: ?the)? ?(?:more |full |whole |complete |entire "
+    rf")?{_UNITS}\b"
 )
 _BETWEEN = _vocabulary(
-    "number count up all workdays between until till through lie lies fall falls pass passed passes elapse elapsed separate separates separating "
+    "number count up all workdays between until till through lie lies fall falls pass passed passes elapse "
+    "elapsed separate separates separating "
     "apart time difference full whole complete entire long distance days weeks months years working business work "
-    "weekdays weekday calendar starting ending start end inclusive gap span interval duration lay day week month year difference passing"
+    "weekdays weekday calendar starting ending start end inclusive gap span interval duration lay day week month "
+    "year difference passing"
 )
 _SHIFT = _vocabulary(
     "date day days after before from later earlier plus minus add adding added subtract subtracting subtracted back go "
-    "going forward get gets come comes fall falls end ends ended finish finishes due something begins begin starts start started lasts last "
-    "takes take past following prior until weekday week now get land lands reach deadline give today's until expire expires result ago ahead exact hence than over run runs ran continue continues"
+    "going forward get gets come comes fall falls end ends ended finish finishes due something begins begin "
+    "starts start started lasts last "
+    "takes take past following prior until weekday week now get land lands reach deadline give today's until "
+    "expire expires result ago ahead exact hence than over run runs ran continue continues"
 )
 _WEEKDAY = _vocabulary(
     "day days week weekday weekdays falls fall fell name land lands or not date kind " + " ".join(WEEKDAYS)
 )
-_OLD = _vocabulary("old age born birthday birth date years person today's whose who be turn turns now since his her someone with")
+_OLD = _vocabulary(
+    "old age born birthday birth date years person today's whose who be turn turns now since his her someone with"
+)
 _NOW = _vocabulary(
-    "number more days weeks months years working business work workdays weekdays left until till before since ago passed elapsed gone by pass remain remaining remains go "
+    "number more days weeks months years working business work workdays weekdays left until till before since "
+    "ago passed elapsed gone by pass remain remaining remains go "
     "long time full whole still away off count counting day now ago's past stand wait"
 )
 _LEAP = re.compile(
     r"(?:(?:is|was|will)?(?: ?the)?(?: year)? ?(\d{4}),?:?(?: be)? (?:a )?leap(?:(?: |-)?year)?"
-    r"|(?:does|did|will)(?: the)?(?: year)? (\d{4}) (?:have|has) (?:an? |the )?(?:leap day|february (?:the )?29(?:th)?|29(?:th)?(?: of)? february|366 days|29 days in february)"
-    r"|(?:are|is) there (?:an? |the )?(?:leap day|february (?:the )?29(?:th)?|29(?:th)?(?: of)? february) in (\d{4}))(?: or not)?[ ?.!]*"
+    r"|(?:does|did|will)(?: the)?(?: year)? (\d{4}) (?:have|has) (?:an? |the )?(?:leap day|february (?:the "
+    r")?29(?:th)?|29(?:th)?(?: of)? february|366 days|29 days in february)"
+    r"|(?:are|is) there (?:an? |the )?(?:leap day|february (?:the )?29(?:th)?|29(?:th)?(?: of)? february) in "
+    r"(\d{4}))(?: or not)?[ ?.!]*"
 )
 _YEAR_DAYS = re.compile(
     r"how many days (?:does|did|do|are|were|will) ?(?:there )?(?:in )?(?:the )?(?:year )?(\d{4})(?: have| had)?[ ?.!]*"
 )
 _MONTH_DAYS = re.compile(
-    rf"how many days (?:does|did|do|are|were|will) ?(?:there )?(?:in )?({'|'.join(MONTHS)})(?: of)?,? (?:in )?(\d{{4}})(?: have| had)?[ ?.!]*"
+    rf"how many days (?:does|did|do|are|were|will) ?(?:there )?(?:in )?({'|'.join(MONTHS)})(?: of)?,? (?:in "
+    rf")?(\d{{4}})(?: have| had)?[ ?.!]*"
 )
-_BACK = frozenset("before earlier minus subtract subtracting subtracted back ago prior".split())
-_FORTH = frozenset(
-    "after later plus add adding added from lasts last takes take following forward in past ahead hence + until".split()
+_BACK = closed_class("before earlier minus subtract subtracting subtracted back ago prior")
+_FORTH = closed_class(
+    "after later plus add adding added from lasts last takes take following forward in past ahead hence + until"
 )
 
 
-_ORDERS = frozenset("add subtract go count take".split())
+_ORDERS = closed_class("add subtract go count take")
 _BARE = re.compile(r"@d ?(?:\+|-|plus|minus) ?@s ?=?[ ?.]*|@s (?:after|before|from) @d[ ?.]*")
 
 
@@ -91,7 +105,7 @@ def solve_dates(text: str, today: date) -> Solution | Ambiguous:
     if found := _YEAR_DAYS.fullmatch(text):
         year = int(found.group(1))
         days = 365 + calendar.isleap(year)
-        return _told(str(days), f"The year {year} has {days} days.", _leap_step(year))
+        return told(str(days), f"The year {year} has {days} days.", _leap_step(year))
     if found := _MONTH_DAYS.fullmatch(text):
         return _month(MONTHS[found.group(1)], int(found.group(2)))
     past = re.search(r"\b(?:ago|since|was|were|passed|old|born)\b", text) is not None
@@ -99,14 +113,13 @@ def solve_dates(text: str, today: date) -> Solution | Ambiguous:
         asked = masked(text, today, past=past)
     except AmbiguousDateError as error:
         # Only where the question is one of the calendar's, whatever the date.
-        if solve_dates(error.texts[0], today):
-            return _which_first(error)
-        raise
+        solve_dates(error.texts[0], today)
+        return _which_first(error)
     words = _WORDS.findall(asked.text)
     if "".join(words) != re.sub(r"\s", "", asked.text):
         raise OutsideError
-    for form in (_between, _age, _shift, _weekday, _distance):
-        if (found_one := form(asked, words, today)) is not None:
+    for form in (_between, partial(_age, today), partial(_shift, today), _weekday, partial(_distance, today)):
+        if (found_one := form(asked, words)) is not None:
             return found_one
     raise OutsideError
 
@@ -114,10 +127,6 @@ def solve_dates(text: str, today: date) -> Solution | Ambiguous:
 def _which_first(error: AmbiguousDateError) -> Ambiguous:
     day, month = (f"{one.day} {calendar.month_name[one.month]} {one.year}" for one in error.readings)
     return Ambiguous(f"Which day is {error.written}?", (day, month), error.texts)
-
-
-def _told(value: str, text: str, *steps: str) -> Solution:
-    return Solution("date", value, text, steps)
 
 
 def _leap_step(year: int) -> str:
@@ -129,15 +138,15 @@ def _leap_step(year: int) -> str:
 def _leap(year: int) -> Solution:
     is_leap = calendar.isleap(year)
     text = f"{'Yes' if is_leap else 'No'}, {year} is {'a' if is_leap else 'no'} leap year."
-    return _told("yes" if is_leap else "no", text, _leap_step(year))
+    return told("yes" if is_leap else "no", text, _leap_step(year))
 
 
 def _month(month: int, year: int) -> Solution:
     days = calendar.monthrange(year, month)[1]
-    return _told(str(days), f"{calendar.month_name[month]} {year} has {days} days.", _leap_step(year))
+    return told(str(days), f"{calendar.month_name[month]} {year} has {days} days.", _leap_step(year))
 
 
-def _between(asked: Masked, words: list[str], today: date) -> Solution | None:
+def _between(asked: Masked, words: list[str]) -> Solution | None:
     """A distance between two dates."""
     found = _COUNT.search(asked.text)
     how_long = re.search(r"\bhow (?:long|much time)\b|\btime difference\b", asked.text)
@@ -146,49 +155,19 @@ def _between(asked: Masked, words: list[str], today: date) -> Solution | None:
     if "born" in words or "old" in words:
         return None
     first, last = sorted(asked.dates)
-    return _apart(first, last, found["unit"] if found else "")
+    return apart(first, last, found["unit"] if found else "")
 
 
-def _apart(first: date, last: date, unit: str) -> Solution:
-    """How far two dates are apart, in a unit or in all."""
-    between = f"From {written(first)} to {written(last)}"
-    days = (last - first).days
-    step = f"{last.isoformat()} - {first.isoformat()} = {days:,} day{'' if days == 1 else 's'}"
-    if unit in {"days", "calendar days", ""}:
-        text = f"{between} it is {days:,} day{'' if days == 1 else 's'}"
-        return _told(str(days), f"{text}{'' if unit else _in_words(first, last)}.", step)
-    if unit == "weeks":
-        weeks, rest = divmod(days, 7)
-        text = f"{between} it is {weeks:,} week{'' if weeks == 1 else 's'}"
-        text += f" and {rest} day{'' if rest == 1 else 's'}" if rest else ""
-        return _told(str(weeks), f"{text}.", step, f"{days:,} days = {weeks:,} × 7 + {rest}")
-    if unit in {"months", "years"}:
-        months, rest = months_between(first, last)
-        count = months if unit == "months" else months // 12
-        return _told(str(count), f"{between} it is {count} whole {unit}{_in_words(first, last)}.", step)
-    count = working_days(first, last)
-    return _told(
-        str(count),
-        f"{between} there are {count:,} working days, Monday to Friday, both days counted and no holidays left out.",
-        f"{days + 1:,} days with both ends, {days + 1 - count:,} of them Saturdays and Sundays",
-    )
-
-
-def _in_words(first: date, last: date) -> str:
-    months, days = months_between(first, last)
-    parts = [(months // 12, "year"), (months % 12, "month"), (days, "day")]
-    said = [f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in parts if count]
-    return f" ({', '.join(said)})" if len(said) > 1 or months else ""
-
-
-def _shift(asked: Masked, words: list[str], today: date) -> Solution | None:
+def _shift(today: date, asked: Masked, words: list[str]) -> Solution | None:
     """A date and a span make a date."""
     if len(asked.spans) != 1 or len(asked.dates) > 1 or not set(words) <= _SHIFT:
         return None
     direction = [word for word in words if word in _BACK or word in _FORTH]
     is_back = any(word in _BACK for word in direction) or "-" in words
-    is_asked = {"what", "which", "when", "date", "weekday"} & set(words) or words[0] in _ORDERS or _BARE.fullmatch(asked.text)
-    if not direction and "+" not in words and "-" not in words or not is_asked or "many" in words:
+    is_asked = (
+        {"what", "which", "when", "date", "weekday"} & set(words) or words[0] in _ORDERS or _BARE.fullmatch(asked.text)
+    )
+    if (not direction and "+" not in words and "-" not in words) or not is_asked or "many" in words:
         return None
     if not asked.dates and not re.search(
         r"\b(?:in|within) @s|@s (?:ago|hence|ahead|earlier|later|back)|back @s", asked.text
@@ -197,12 +176,12 @@ def _shift(asked: Masked, words: list[str], today: date) -> Solution | None:
     start, span = asked.dates[0] if asked.dates else today, asked.spans[0]
     end = span.after(start, -1 if is_back else 1)
     if "weekday" in words or re.search(r"\bday of the week\b", asked.text):
-        return _told(
+        return told(
             calendar.day_name[end.weekday()],
             f"{_placed(span, start, is_back)} is {written(end)}.",
             *_shift_steps(span, start, end, is_back),
         )
-    return _told(
+    return told(
         end.isoformat(), f"{_placed(span, start, is_back)} is {written(end)}.", *_shift_steps(span, start, end, is_back)
     )
 
@@ -222,7 +201,7 @@ def _shift_steps(span: Span, start: date, end: date, is_back: bool) -> tuple[str
     return (f"{start.isoformat()} {sign} {span.text} = {end.isoformat()}",)
 
 
-def _weekday(asked: Masked, words: list[str], today: date) -> Solution | None:
+def _weekday(asked: Masked, words: list[str]) -> Solution | None:
     """The weekday of a date, or whether it is a certain one."""
     if len(asked.dates) != 1 or asked.spans or not set(words) <= _WEEKDAY or asked.yearless:
         return None
@@ -230,19 +209,19 @@ def _weekday(asked: Masked, words: list[str], today: date) -> Solution | None:
     guessed = [one for one in WEEKDAYS if one in words]
     if len(guessed) == 1 and words[0] in {"is", "was", "will", "does", "did", "be"}:
         is_so = guessed[0] == name.lower()
-        return _told(
+        return told(
             "yes" if is_so else "no", f"{'Yes' if is_so else 'No'}, {day.isoformat()} is a {name}.", f"{written(day)}"
         )
     if guessed or not re.search(r"day of the week|week ?day|\b(?:what|which) day\b", asked.text):
         return None
-    return _told(
+    return told(
         name,
         f"{day.day} {calendar.month_name[day.month]} {day.year} is a {name}.",
         f"{day.isoformat()} is day {day.toordinal():,} of the calendar, and day 1 was a Monday",
     )
 
 
-def _age(asked: Masked, words: list[str], today: date) -> Solution | None:
+def _age(today: date, asked: Masked, words: list[str]) -> Solution | None:
     """How old somebody is who was born on a date."""
     if not asked.dates or len(asked.dates) > 2 or asked.spans or not set(words) <= _OLD:
         return None
@@ -254,7 +233,7 @@ def _age(asked: Masked, words: list[str], today: date) -> Solution | None:
         raise UnsolvedError(f"Somebody born on {written(born)} is not born yet on {written(then)}.")
     years = months_between(born, then)[0] // 12
     when = f"on {written(then)}"
-    return _told(
+    return told(
         str(years),
         f"Born on {written(born)}, one is {years} years old {when}.",
         f"{then.year} - {born.year} = {then.year - born.year}",
@@ -262,7 +241,7 @@ def _age(asked: Masked, words: list[str], today: date) -> Solution | None:
     )
 
 
-def _distance(asked: Masked, words: list[str], today: date) -> Solution | None:
+def _distance(today: date, asked: Masked, words: list[str]) -> Solution | None:
     """How far a date is from today."""
     if len(asked.dates) != 1 or asked.spans or not set(words) <= _NOW:
         return None
@@ -274,13 +253,13 @@ def _distance(asked: Masked, words: list[str], today: date) -> Solution | None:
     unit = found["unit"] if "unit" in found.re.groupindex else ""
     if unit == "years" and "since" in words and not asked.yearless:
         unit = "years"
-    solution = _apart(min(day, today), max(day, today), unit)
+    solution = apart(min(day, today), max(day, today), unit)
     wrong = ({"until", "till", "before"} & set(words) and day < today) or (
         {"since", "ago"} & set(words) and day > today
     )
     if wrong:
         side = "in the past" if day < today else "in the future"
-        return _told(
+        return told(
             f"-{solution.value}",
             f"{written(day)} is {side}: {solution.text[0].lower()}{solution.text[1:]}",
             *solution.steps,

@@ -10,14 +10,12 @@ import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from ragents_server.solving.expressions import parse
 from ragents_server.solving.solution import OutsideError, Solution, UnsolvedError
+from ragents_server.solving.symbols import Exact, sympy
 from ragents_server.solving.trees import Apply, Tree, Var, variables, written
-
-if TYPE_CHECKING:
-    from sympy import Expr
+from ragents_server.solving.vocabulary import closed_class
 
 LONGEST = 300
 MOST_EQUATIONS, MOST_UNKNOWNS, MOST_DEGREE = 4, 4, 4
@@ -27,16 +25,18 @@ _NUMBER = re.compile(
     r"(?:(?:certain|unknown|secret|same) )?number\b"
 )
 _EQUALS = re.compile(
-    r" ?==? ?|,? (?:and |then |so )?(?:i |you |we )(?:get|obtain|have|end up with|arrive at) |,? (?:(?:and )?the (?:result|answer|outcome) |which |it |this |that )?"
+    r" ?==? ?|,? (?:and |then |so )?(?:i |you |we )(?:get|obtain|have|end up with|arrive at) |,? (?:(?:and )?the "
+    r"(?:result|answer|outcome) |which |it |this |that )?"
     r"(?:is equal to|are equal to|equals?|gives?|makes?|yields?|is|are|comes to|must be|was) "
 )
-_QUESTION_WORDS = frozenset(
-    "what whats which who is are was must should does do find solve determine calculate compute the value values of for "
+_QUESTION_WORDS = closed_class(
+    "what whats which who is are was must should does do find solve determine calculate compute the value values "
+    "of for "
     "and so then how much big large tell me to be it number numbers unknown have can i you we give name work out here "
-    "please a an = equal equals in this that case , : ? number's did think".split()
+    "please a an = equal equals in this that case , : ? number's did think"
 )
-_BEFORE = frozenset(
-    "if when where suppose let given that and then so with assume i you we take think of for which find solve".split()
+_BEFORE = closed_class(
+    "if when where suppose let given that and then so with assume i you we take think of for which find solve"
 )
 _HARD = re.compile(r"(?:[.;?!:] |\.$|[?!;:]$|, (?=what|which|find|solve|how|then what))")
 _SOFT = re.compile(
@@ -58,9 +58,15 @@ def solve_equations(text: str) -> Solution:
         raise OutsideError
     text, riddles = _NUMBER.subn("x", text)
     if riddles:
-        text = re.sub(r"\b(?:if )?i (?:think|am thinking|thought|take|pick|choose) (?:of )?x(?:,? and|[.,;]|,? then| if)? ?", "", text)
+        text = re.sub(
+            r"\b(?:if )?i (?:think|am thinking|thought|take|pick|choose) (?:of )?x(?:,? and|[.,;]|,? then| if)? ?",
+            "",
+            text,
+        )
         text = re.sub(r"[.;,]? ?(?:and |then )?(?:the|my) (?:result|answer|outcome) (?:is|was|equals)\b", " =", text)
-        text = re.sub(r"\b(?:it|the number|my number)\b", "x", text, count=1) if not re.search(r"\bx\b.*=", text) else text
+        text = (
+            re.sub(r"\b(?:it|the number|my number)\b", "x", text, count=1) if not re.search(r"\bx\b.*=", text) else text
+        )
         text = re.sub(r"\b(?:the number|it|my number)\b(?=\?| ?$)", "x", text)
         text = re.sub(r", (?=plus|minus|is|gives|makes|equals|times)", " ", text)
     elif not re.search(r"(?<![a-z])[b-hj-z](?![a-z'])", text):
@@ -139,7 +145,7 @@ def _solution(system: _System) -> Solution:
 
 
 def _told(
-    solutions: "list[dict[str, Expr]]", asked: list[str], given: tuple[str, ...], equations: list[tuple[Tree, Tree]]
+    solutions: list[dict[str, Exact]], asked: list[str], given: tuple[str, ...], equations: list[tuple[Tree, Tree]]
 ) -> Solution:
     from ragents_server.solving.exact import short, shown
 
@@ -153,7 +159,7 @@ def _told(
     return Solution("arithmetic", " or ".join(dict.fromkeys(values)), f"{_listed(found, 'or')}.", steps)
 
 
-def _filled(tree: Tree, values: "dict[str, Expr]") -> str:
+def _filled(tree: Tree, values: dict[str, Exact]) -> str:
     """A side with the solution in it."""
     from ragents_server.solving.exact import rational
     from ragents_server.solving.trees import Num
@@ -172,65 +178,58 @@ def _listed(found: list[str], word: str = "and") -> str:
     return f"{', '.join(before)} {word} {last}" if before else last
 
 
-def _solved(equations: list[tuple[Tree, Tree]], names: list[str]) -> "list[dict[str, Expr]]":
+def _solved(equations: list[tuple[Tree, Tree]], names: list[str]) -> list[dict[str, Exact]]:
     """All real solutions; UnsolvedError where there are infinitely many or the degree is too high."""
-    import sympy
-
-    symbols = {name: sympy.Symbol(name, real=True) for name in names}
+    symbols = {name: sympy().Symbol(name, real=True) for name in names}
     polynomials = []
     for left, right in equations:
         difference = _symbolic(left, symbols) - _symbolic(right, symbols)
-        numerator, _ = sympy.fraction(sympy.together(difference))
-        polynomials.append(sympy.Poly(numerator, *symbols.values()))
+        numerator, _ = sympy().fraction(sympy().together(difference))
+        polynomials.append(sympy().Poly(numerator, *symbols.values()))
     if len(names) == 1:
-        return [{names[0]: root} for root in _roots(polynomials, equations, symbols)]
+        return [{names[0]: root} for root in _roots(polynomials, equations)]
     if any(one.total_degree() > 1 for one in polynomials):
         raise UnsolvedError("Several unknowns are only solved for where the equations are linear.")
-    found = list(sympy.linsolve([one.as_expr() for one in polynomials], *symbols.values()))
+    found = list(sympy().linsolve([one.as_expr() for one in polynomials], *symbols.values()))
     if found and any(value.free_symbols for value in found[0]):
         raise UnsolvedError(f"The equations do not determine {_listed(names)}: more than one solution meets them.")
     return [dict(zip(names, one, strict=True)) for one in found]
 
 
-def _roots(
-    polynomials: "list[object]", equations: list[tuple[Tree, Tree]], symbols: "dict[str, object]"
-) -> "list[Expr]":
+def _roots(polynomials: list[Exact], equations: list[tuple[Tree, Tree]]) -> list[Exact]:
     """What is a root of all, and no pole of any side."""
-    import sympy
-
-    polynomial = functools.reduce(sympy.gcd, polynomials)
+    polynomial = functools.reduce(sympy().gcd, polynomials)
     if polynomial.is_zero:
         raise UnsolvedError("Every number meets the equation.")
     if polynomial.degree() > MOST_DEGREE:
         raise UnsolvedError(f"Equations of a degree above {MOST_DEGREE} are not solved here.")
     if polynomial.degree() == 0:
         return []
-    found = dict.fromkeys(sympy.real_roots(polynomial))
+    found = dict.fromkeys(sympy().real_roots(polynomial))
     return [root for root in found if not any(_has_pole(side, root) for sides in equations for side in sides)]
 
 
-def _has_pole(tree: Tree, root: "Expr") -> bool:
-    import sympy
-
+def _has_pole(tree: Tree, root: Exact) -> bool:
     if not isinstance(tree, Apply):
         return False
     if tree.name == "divide":
         (name,) = variables(tree.args[1]) or {"x"}
-        if sympy.simplify(_symbolic(tree.args[1], {name: root})) == 0:
+        if sympy().simplify(_symbolic(tree.args[1], {name: root})) == 0:
             return True
     return any(_has_pole(one, root) for one in tree.args)
 
 
-def _symbolic(tree: Tree, symbols: "dict[str, object]") -> "Expr":
+def _symbolic(tree: Tree, symbols: dict[str, Exact]) -> Exact:
     """The tree with its unknowns; only what makes polynomials and quotients."""
     from ragents_server.solving.exact import value_of
 
     if isinstance(tree, Var):
-        found: Expr = symbols[tree.name]  # type: ignore[assignment]
+        found: Exact = symbols[tree.name]
         return found
     if not variables(tree):
         return value_of(tree)
-    assert isinstance(tree, Apply)
+    if not isinstance(tree, Apply):
+        raise OutsideError
     args = [_symbolic(one, symbols) for one in tree.args]
     match tree.name, args:
         case ("add", (a, b)):

@@ -1,13 +1,11 @@
 """The exact value of an expression, with sympy: bounded in digits, so that nobody waits for 10^(10^10)."""
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ragents_server.solving.solution import UnsolvedError
+from ragents_server.solving.symbols import Exact, sympy
 from ragents_server.solving.trees import Apply, Num, Tree, decimal, money, number_text, unit_of, written
-
-if TYPE_CHECKING:
-    from sympy import Expr
 
 MOST_BITS = 4000  # about 1,200 digits
 RADICAND = 10**30  # beyond it a root would be looked for too long
@@ -15,12 +13,12 @@ FACTORIAL = 400
 MOST_STEPS = 12
 
 
-def value_of(tree: Tree) -> "Expr":
+def value_of(tree: Tree) -> Exact:
     """The exact value of a tree without unknowns; UnsolvedError says what is not computed."""
     return _Evaluation().run(tree)
 
 
-def worked_out(tree: Tree) -> "tuple[Expr, tuple[str, ...]]":
+def worked_out(tree: Tree) -> tuple[Exact, tuple[str, ...]]:
     """The value with its steps, one an operation."""
     evaluation = _Evaluation()
     value = evaluation.run(tree)
@@ -30,12 +28,12 @@ def worked_out(tree: Tree) -> "tuple[Expr, tuple[str, ...]]":
     return value, tuple(steps)
 
 
-def rational(value: "Expr") -> Fraction | None:
+def rational(value: Exact) -> Fraction | None:
     """Its value as a fraction; None where it is irrational."""
-    return Fraction(int(value.p), int(value.q)) if value.is_Rational else None  # type: ignore[attr-defined]
+    return Fraction(int(value.p), int(value.q)) if value.is_Rational else None
 
 
-def short(value: "Expr") -> str:
+def short(value: Exact) -> str:
     """The short result: "1250.5", "10/3", "2·√(2)"."""
     exact = rational(value)
     if exact is None:
@@ -43,12 +41,12 @@ def short(value: "Expr") -> str:
     return decimal(exact) or f"{exact.numerator}/{exact.denominator}"
 
 
-def _surd(value: "Expr") -> str:
+def _surd(value: Exact) -> str:
     """An irrational value: "2·√(3)"."""
     return str(value).replace("sqrt(", "√(").replace("**", "^").replace("*", "·")
 
 
-def shown(value: "Expr", unit: str = "") -> str:
+def shown(value: Exact, unit: str = "") -> str:
     """The result for people, with about what it is where that does not meet the eye."""
     exact = rational(value)
     if exact is not None and decimal(exact) is not None:
@@ -66,12 +64,10 @@ class _Evaluation:
     def __init__(self) -> None:
         self.steps: list[str] = []
 
-    def run(self, tree: Tree) -> "Expr":
+    def run(self, tree: Tree) -> Exact:
         """The value."""
-        import sympy
-
         if isinstance(tree, Num):
-            return sympy.Rational(tree.value.numerator, tree.value.denominator)
+            return sympy().Rational(tree.value.numerator, tree.value.denominator)
         if not isinstance(tree, Apply):
             raise UnsolvedError("The unknown has no value.")
         values = [self.run(one) for one in tree.args]
@@ -83,7 +79,7 @@ class _Evaluation:
         return value
 
 
-def _settled(tree: Tree, value: "Expr", unit: str) -> Tree:
+def _settled(tree: Tree, value: Exact, unit: str) -> Tree:
     """The argument as it stands in a step: its value, or its own words where it is a number already."""
     if isinstance(tree, Num):
         return tree
@@ -91,11 +87,11 @@ def _settled(tree: Tree, value: "Expr", unit: str) -> Tree:
     return Num(exact, unit) if exact is not None else Num(Fraction(0), text=f"({_surd(value)})")
 
 
-def _bounded(value: Any) -> "Expr":
-    found: Expr = value
+def _bounded(value: Any) -> Exact:
+    found: Exact = value
     if found.has("zoo") or found.is_finite is False:  # pragma: no cover - divisions are checked before
         raise UnsolvedError("That has no finite value.")
-    if found.is_Rational and max(int(found.p).bit_length(), int(found.q).bit_length()) > MOST_BITS:  # type: ignore[attr-defined]
+    if found.is_Rational and max(int(found.p).bit_length(), int(found.q).bit_length()) > MOST_BITS:
         raise UnsolvedError(_TOO_LARGE)
     return found
 
@@ -135,25 +131,21 @@ def _no_root() -> Any:
 
 
 def _root(radicand: Any, degree: Any) -> Any:
-    import sympy
-
     if not radicand.is_Rational or radicand.p > RADICAND or radicand.q > RADICAND or degree > 12:
         return _no_root()
     if radicand < 0:
         if degree % 2 == 0:
             raise UnsolvedError("A root of a negative number is no real number.")
         return -_root(-radicand, degree)
-    return sympy.root(radicand, degree)
+    return sympy().root(radicand, degree)
 
 
 def _factorial(one: Any) -> Any:
-    import sympy
-
     if not one.is_Integer or one < 0:
         raise UnsolvedError("A factorial is of a whole number that is not negative.")
     if one > FACTORIAL:
         raise UnsolvedError(_TOO_LARGE)
-    return sympy.factorial(one)
+    return sympy().factorial(one)
 
 
 def _median(*values: Any) -> Any:

@@ -16,6 +16,7 @@ from fractions import Fraction
 from ragents_server.solving.phrases import phrase
 from ragents_server.solving.solution import OutsideError
 from ragents_server.solving.trees import MONEY, Apply, Num, Tree, Var, changed
+from ragents_server.solving.vocabulary import closed_class
 
 MOST_TOKENS = 120
 DEEPEST = 40
@@ -27,15 +28,17 @@ _PARTS |= {"ninth": 9, "tenth": 10, "twelfth": 12, "twentieth": 20, "hundredth":
 _PARTS |= {f"{word}s": value for word, value in _PARTS.items()} | {"halves": 2}
 _ORDINALS = {"second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9}
 _FOLDS = {"double": 2, "twice": 2, "triple": 3, "thrice": 3, "treble": 3, "quadruple": 4}
-_UP = frozenset("increase raise grow increased raised".split())
-_DOWN = frozenset("decrease reduce cut lower discount decreased reduced lowered discounted".split())
+_UP = closed_class("increase raise grow increased raised")
+_DOWN = closed_class("decrease reduce cut lower discount decreased reduced lowered discounted")
 _WORDS = (
-    frozenset(
-        "plus minus less times multiplied divided over by of and to the mod modulo squared cubed power root square cube "
+    closed_class(
+        "plus minus less times multiplied divided over by of and to the mod modulo squared cubed power root "
+        "square cube "
         "half is are from away into a an add subtract take deduct multiply divide more than greater larger increased "
         "reduced off sum total product difference quotient average mean median remainder when added subtracted taken "
         "equal parts it result that this with then or what how much which in for each equals gives makes x per not no "
-        "between factorial double twice triple halve minus negative if on at was will be left as many among amongst with without after before above below under exceed exceeds who you we i one there here me us".split()
+        "between factorial double twice triple halve minus negative if on at was will be left as many among "
+        "amongst with without after before above below under exceed exceeds who you we i one there here me us"
     )
     | set(_PARTS)
     | set(_FOLDS)
@@ -104,7 +107,9 @@ class _Parser:
         start = self.at
         if self.any_of("+", "plus", "increased by", "raised by", "added to"):
             return changed("add", left, self.term())
-        if self.peek(1) != "than" and self.any_of("-", "minus", "less", "take away", "reduced by", "decreased by", "lowered by"):
+        if self.peek(1) != "than" and self.any_of(
+            "-", "minus", "less", "take away", "reduced by", "decreased by", "lowered by"
+        ):
             return changed("subtract", left, self.term())
         if self.any_of("more than", "greater than", "larger than", "bigger than", "in addition to"):
             return changed("add", self.term(), left)
@@ -166,7 +171,9 @@ class _Parser:
     def power(self) -> Tree:
         tree = self.atom()
         while True:
-            if self.any_of("^", "raised to the power of", "raised to the power", "raised to", "to the power of", "to the power"):
+            if self.any_of(
+                "^", "raised to the power of", "raised to the power", "raised to", "to the power of", "to the power"
+            ):
                 tree = Apply("power", (tree, self._exponent()))
             elif self.any_of("squared"):
                 tree = Apply("power", (tree, Num(Fraction(2))))

@@ -27,7 +27,8 @@ _KNIGHT = r"(?:knights?|truth[- ]?tellers?)"
 _KNAVE = r"(?:knaves?|liars?)"
 _KIND = rf"(?P<kind>{_KNIGHT}|{_KNAVE})"
 _SAYS = re.compile(
-    r"(?P<who>[A-Z][\w-]*) (?:says?|said|claims?|claimed|states?|stated|tells you|told you|declares?|replies|replied)(?: that)?[:,]? ?[:,]? ?[\"']?(?P<claim>.+?)[\"'.]*"
+    r"(?P<who>[A-Z][\w-]*) (?:says?|said|claims?|claimed|states?|stated|tells you|told you|declares?|replies|"
+    r"replied)(?: that)?[:,]? ?[:,]? ?[\"']?(?P<claim>.+?)[\"'.]*"
 )
 _SETTING = re.compile(rf"{_KNIGHT}|{_KNAVE}|truth|lies?\b|lying|island|inhabitants?", re.IGNORECASE)
 _LIAR = re.compile(_KNAVE, re.IGNORECASE)
@@ -55,13 +56,13 @@ def solve_knights(text: Puzzle, backend: Backend = "auto") -> Solution:
     steps = tuple(f"{who} is a knight exactly if this is true: {claim}" for who, claim in said)
     if not is_satisfiable(world, backend):
         return Solution("puzzle", CONTRADICTION, "Nobody can be a knight or a knave so that all this is said.", steps)
-    found = {name: verdict(world, Atom(name), backend) for name in names}
+    known = {name: verdict(world, Atom(name), backend) for name in names}
     steps += tuple(
         f"{name} as a {'knave' if one == 'yes' else 'knight'} contradicts what is said"
-        for name, one in found.items()
+        for name, one in known.items()
         if one in {"yes", "no"}
     )
-    return _told(asked, found, steps)
+    return _told(asked, known, steps)
 
 
 def _told(asked: tuple[str, str], found: dict[str, str], steps: tuple[str, ...]) -> Solution:
@@ -136,12 +137,15 @@ def _claim(claim: str, who: str, names: list[str]) -> Formula:
     lowered = claim[0].lower() + claim[1:] if claim and not claim.startswith("I ") else claim
     everyone = tuple(Atom(one) for one in names)
     if found := re.fullmatch(
-        rf"(?P<few>(?:we|they) are both|both of us are|we both are|all of us are|we are all|we all are|we are|neither of us is|none of us is|no one is|nobody is|at least one of us is|one of us is|exactly one of us is|only one of us is)(?: an?)? {_KIND}",
+        rf"(?P<few>(?:we|they) are both|both of us are|we both are|all of us are|we are all|we all are|we are|"
+        rf"neither of us is|none of us is|no one is|nobody is|at least one of us is|one of us is|exactly one of "
+        rf"us is|only one of us is)(?: an?)? {_KIND}",
         lowered,
     ):
         return _together(found["few"], [_kind(one, found["kind"]) for one in everyone])
     if found := re.fullmatch(
-        r"(?:(?P<a>[A-Z][\w-]*|I) and (?P<b>[A-Z][\w-]*|I|me)|we) are (?:(?:of )?(?:the )?(?P<same>same)|different|(?:of )?(?:a )?different)(?: kinds?| types?| sorts?)?",
+        r"(?:(?P<a>[A-Z][\w-]*|I) and (?P<b>[A-Z][\w-]*|I|me)|we) are (?:(?:of )?(?:the )?(?P<same>same)|"
+        r"different|(?:of )?(?:a )?different)(?: kinds?| types?| sorts?)?",
         claim if not lowered.startswith("we") else lowered,
     ):
         one, other = (_person(found["a"], who, names), _person(found["b"], who, names)) if found["a"] else _pair(names)

@@ -17,9 +17,11 @@ LONGEST = 400
 
 _ASKED = re.compile(
     r"(?:(?:which|what)(?: one| offer| of (?:these|them|the two))? (?:is|are|costs?|would be|comes out)(?: the)? ?"
-    r"(?P<word>cheaper|less expensive|better (?:deal|value|buy|offer|price|bargain)|best (?:deal|value|buy|offer)|cheapest|"
+    r"(?P<word>cheaper|less expensive|better (?:deal|value|buy|offer|price|bargain)|best (?:deal|value|buy|"
+    r"offer)|cheapest|"
     r"more expensive|dearer|pricier|less per (?:piece|unit|item))"
-    r"|where (?:do|would|will|can) (?:i|we|you|one) (?P<where>pay|get|spend) (?:less|more for (?:my|the) money)|which costs (?P<costs>less)"
+    r"|where (?:do|would|will|can) (?:i|we|you|one) (?P<where>pay|get|spend) (?:less|more for (?:my|the) money)|"
+    r"which costs (?P<costs>less)"
     r"|is it (?P<polar>cheaper|better|less expensive|more expensive)(?: value)?(?: to (?:buy|get|take|pay|order))?)"
     r"(?: per [a-z]+)?[:,]? ?(?P<offers>.+)"
 )

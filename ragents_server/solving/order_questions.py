@@ -6,16 +6,21 @@ from ragents_server.solving.adjectives import PLACE, is_comparative, is_superlat
 from ragents_server.solving.orderings import Order, Said, read
 from ragents_server.solving.sentences import Puzzle, bare, listed
 from ragents_server.solving.solution import CANNOT_BE_TOLD, CONTRADICTION, OutsideError, Solution
+from ragents_server.solving.vocabulary import closed_class
 
 _PLACES = {"second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "2nd": 2, "3rd": 3, "4th": 4, "5th": 5}
 _WHO = (
-    r"(?:who|which|what)(?:'s)?(?: (?:one|person|of (?:them|these|those|the (?:two|three|four|five|six|people|group))|among them|"
+    r"(?:who|which|what)(?:'s)?(?: (?:one|person|of (?:them|these|those|the (?:two|three|four|five|six|people|"
+    r"group))|among them|"
     r"of (?:the )?[a-z]+(?:, [a-z]+)*,? and [a-z]+|[a-z]+))?"
 )
-_SMALL = frozenset(
-    "who who's which what what's one ones person people of them these those the two three four five six group among is was were are has have came comes come finished "
-    "ended up arrived must be would in to at all across over line finish race goal end place us then so here far out by lives stands sits placed got crossed "
-    "left right that can had name took takes place did do does most least fewest it and or first last between everyone everybody if".split()
+_SMALL = closed_class(
+    "who who's which what what's one ones person people of them these those the two three four five six group "
+    "among is was were are has have came comes come finished "
+    "ended up arrived must be would in to at all across over line finish race goal end place us then so here far "
+    "out by lives stands sits placed got crossed "
+    "left right that can had name took takes place did do does most least fewest it and or first last between "
+    "everyone everybody if"
 )
 _ENDS = {
     "first": 1,
@@ -41,19 +46,25 @@ _ENDS |= {
     "lowest": -1,
 }
 _EITHER = re.compile(
-    rf"{_WHO}(?: is| was| has| came| finished| arrived| are)?(?: the)? (?P<adj>[a-z]+)(?: one)?[,:]? (?P<a>.+?),? or (?P<b>.+)",
+    rf"{_WHO}(?: is| was| has| came| finished| arrived| are)?(?: the)? (?P<adj>[a-z]+)(?: one)?[,:]? "
+    rf"(?P<a>.+?),? or (?P<b>.+)",
     re.IGNORECASE,
 )
 _POLAR = re.compile(r"(?:then )?(?:is|are|was|were|did|does|has|do|can|must) (.+)", re.IGNORECASE)
 _LINE = re.compile(
-    r"(?:(?:order|rank|sort|list|arrange|put|name|line up|give|what is|what's|which is|in what|in which|tell me|place|show|how)\b.*?"
-    r"(?:them|all|order|everyone|everybody|ranking|sequence|people|names|list|each|line|three|four|five|friends|by)\b.*)",
+    r"(?:(?:order|rank|sort|list|arrange|put|name|line up|give|what is|what's|which is|in what|in which|tell me|"
+    r"place|show|how)\b.*?"
+    r"(?:them|all|order|everyone|everybody|ranking|sequence|people|names|list|each|line|three|four|five|friends|"
+    r"by)\b.*)",
     re.IGNORECASE,
 )
-_LINE_WORDS = frozenset(
-    "order rank sort list arrange put name line up give what is what's which in tell me place show how them all everyone everybody ranking sequence people "
-    "names each the three four five friends from to by age height weight size speed wealth price first last and with correct right then of ordered "
-    "sorted ranked starting beginning at begin start rank descending ascending order, a as they do did finish finished rank? row it are were, would".split()
+_LINE_WORDS = closed_class(
+    "order rank sort list arrange put name line up give what is what's which in tell me place show how them all "
+    "everyone everybody ranking sequence people "
+    "names each the three four five friends from to by age height weight size speed wealth price first last and "
+    "with correct right then of ordered "
+    "sorted ranked starting beginning at begin start rank descending ascending order, a as they do did finish "
+    "finished rank? row it are were, would"
 )
 
 
@@ -88,7 +99,11 @@ def _answer(text: Puzzle, order: Order) -> Solution:
     except OutsideError:
         pass
     words = re.findall(r"[a-z'0-9]+", text.question.lower())
-    if words and words[0] in {"who", "who's", "which", "what", "what's", "name"} and not {"order", "ranking", "sequence"} & set(words):
+    if (
+        words
+        and words[0] in {"who", "who's", "which", "what", "what's", "name"}
+        and not {"order", "ranking", "sequence"} & set(words)
+    ):
         return _extreme(words, order)
     if _LINE.fullmatch(text.question):
         return _line(text.question.lower(), order)
@@ -256,7 +271,7 @@ def _placed(order: Order, place: int, what: str) -> Solution:
 def _line(question: str, order: Order) -> Solution:
     """All of them in order."""
     words = re.findall(r"[a-z']+", question)
-    sided = [one for one in words if _turn(one, order) and one not in {"last"}]
+    sided = [one for one in words if _turn(one, order) and one != "last"]
     if any(one not in _LINE_WORDS and not _turn(one, order) and one not in order.names for one in words):
         raise OutsideError
     order = order.turned(_turn(sided[0], order) if sided else 1)

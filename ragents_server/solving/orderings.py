@@ -19,14 +19,18 @@ MOST_NAMES = 12
 
 _BE = r"(?:is|are|was|were|seems|looks|happens to be|turned out to be|must be|can only be)"
 _NOT = r"(?P<not> not|n't)?"
-_MUCH = r"(?: (?:much|far|way|slightly|even|a (?:bit|little|lot)|somewhat|clearly|still|also|always|two|\d+ (?:years?|cm|kg|metres?|points?)|just|definitely|certainly|both))*"
+_MUCH = (
+    r"(?: (?:much|far|way|slightly|even|a (?:bit|little|lot)|somewhat|clearly|still|also|always|two|\d+ (?:years?|cm|"
+    r"kg|metres?|points?)|just|definitely|certainly|both))*"
+)
 _NAMES = rf"{NAME}(?:(?:,| and|, and) {NAME})*"
 _COMPARED = re.compile(
     rf"(?P<a>{_NAMES}) {_BE}{_NOT}{_MUCH} (?P<how>more |less )?(?P<adj>[a-z-]+) than (?:both )?(?P<b>{_NAMES})",
     re.IGNORECASE,
 )
 _AS = re.compile(
-    rf"(?P<a>{_NAMES}) {_BE}{_NOT}(?: exactly| just| quite| nearly| nowhere near| not nearly)? (?:as|so) (?P<adj>[a-z-]+) as (?P<b>{_NAMES})",
+    rf"(?P<a>{_NAMES}) {_BE}{_NOT}(?: exactly| just| quite| nearly| nowhere near| not nearly)? (?:as|so) "
+    rf"(?P<adj>[a-z-]+) as (?P<b>{_NAMES})",
     re.IGNORECASE,
 )
 _OF_TWO = re.compile(rf"(?P<a>{NAME}) {_BE} the (?P<adj>[a-z-]+) of (?P<x>{NAME}) and (?P<y>{NAME})", re.IGNORECASE)
@@ -34,23 +38,28 @@ _EQUALLY = re.compile(
     rf"(?P<a>{NAME}) and (?P<b>{NAME}) are (?:equally|just as|exactly as) (?P<adj>[a-z-]+)", re.IGNORECASE
 )
 _WITH = re.compile(
-    rf"(?:compared (?:with|to)|unlike|next to|in comparison (?:with|to)) (?P<b>{NAME}), (?P<a>{NAME}) {_BE}{_MUCH} (?P<how>more |less )?(?P<adj>[a-z-]+)",
+    rf"(?:compared (?:with|to)|unlike|next to|in comparison (?:with|to)) (?P<b>{NAME}), (?P<a>{NAME}) "
+    rf"{_BE}{_MUCH} (?P<how>more |less )?(?P<adj>[a-z-]+)",
     re.IGNORECASE,
 )
 _VERB = re.compile(
-    rf"(?P<a>{NAME}?) (?P<verb>[a-z]+s|[a-z]+ed|has|have|had|ran|got|won|swam|drank|ate|sold|owns|made|earn|run|cost|weigh){_MUCH} (?:the )?"
+    rf"(?P<a>{NAME}?) (?P<verb>[a-z]+s|[a-z]+ed|has|have|had|ran|got|won|swam|drank|ate|sold|owns|made|earn|run|"
+    rf"cost|weigh){_MUCH} (?:the )?"
     rf"(?P<adj>[a-z-]+)(?: (?P<noun>[a-z]+))? than (?P<b>{_NAMES})",
     re.IGNORECASE,
 )
 _AHEAD = r"ahead of|before|in front of|earlier than|sooner than|above|to the left of|left of|on the left of|faster than"
 _BEHIND = r"behind|after|later than|below|to the right of|right of|on the right of|slower than"
 _PLACED = re.compile(
-    rf"(?P<a>{NAME}?)(?: (?:is|was|came|comes|finished|finishes|arrived|arrives|ended up|stands|sits|lives|ran|placed|left|crossed the line|got|ranks|reached the (?:finish|goal)|stood|sat))(?: in| home| there| placed| sitting| standing| ranked)?"
+    rf"(?P<a>{NAME}?)(?: (?:is|was|came|comes|finished|finishes|arrived|arrives|ended up|stands|sits|lives|ran|"
+    rf"placed|left|crossed the line|got|ranks|reached the (?:finish|goal)|stood|sat))(?: in| home| there| placed|"
+    rf" sitting| standing| ranked)?"
     rf"(?P<not> not|n't)?(?: somewhere| somewhat| just| right| well| far)? (?P<rel>{_AHEAD}|{_BEHIND}) (?P<b>{_NAMES})",
     re.IGNORECASE,
 )
 _BEAT = re.compile(
-    rf"(?P<a>{NAME}?) (?P<lost>lost (?:to|against)|was beaten by|was overtaken by)?(?P<beat>beats?|defeated|defeats|outran|outruns|overtook|outpaced)? ?(?P<b>{_NAMES})",
+    rf"(?P<a>{NAME}?) (?P<lost>lost (?:to|against)|was beaten by|was overtaken by)?(?P<beat>beats?|defeated|"
+    rf"defeats|outran|outruns|overtook|outpaced)? ?(?P<b>{_NAMES})",
     re.IGNORECASE,
 )
 

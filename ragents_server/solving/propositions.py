@@ -8,10 +8,12 @@ One rule at least must be given, and what is asked must be among its clauses.
 """
 
 import re
+from dataclasses import dataclass, field
 
 from ragents_server.solving.formulas import And, Atom, Backend, Formula, Not, Or, atoms, implies, same, verdict
 from ragents_server.solving.sentences import Puzzle
 from ragents_server.solving.solution import CANNOT_BE_TOLD, CONTRADICTION, OutsideError, Solution
+from ragents_server.solving.vocabulary import closed_class
 
 MOST_WORDS = 9  # of a clause
 
@@ -21,11 +23,17 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?P<p>.+?),? if,? and only if,? (?P<q>.+)", "iff"),
         (r"(?P<p>.+?) (?:iff|exactly when|just in case) (?P<q>.+)", "iff"),
         (
-            r"(?:if|whenever|when|in case|provided(?: that)?|every time|each time|as soon as|as long as)(?: that)? (?P<p>.+?),? then,? (?P<q>.+)",
+            (
+                r"(?:if|whenever|when|in case|provided(?: that)?|every time|each time|as soon as|as long as)(?: "
+                r"that)? (?P<p>.+?),? then,? (?P<q>.+)"
+            ),
             "if",
         ),
         (
-            r"(?:if|whenever|when|in case|provided(?: that)?|every time|each time|as soon as|as long as) (?P<p>.+?), (?P<q>.+)",
+            (
+                r"(?:if|whenever|when|in case|provided(?: that)?|every time|each time|as soon as|as long as) "
+                r"(?P<p>.+?), (?P<q>.+)"
+            ),
             "if",
         ),
         (r"unless (?P<p>.+?), (?P<q>.+)", "unless"),
@@ -43,53 +51,76 @@ _TRUE = re.compile(r"^(?:it is (?:true|the case|so|a fact|certain|known) that|it
 _FALSE = re.compile(
     r"^(?:it is not (?:true|the case|so) that|it is false that|it isn't (?:true|the case) that|not) ", re.IGNORECASE
 )
-_AUXILIARY = frozenset(
-    "is are was were am be been being do does did will would shall has have had can could may might must should".split()
+_AUXILIARY = closed_class(
+    "is are was were am be been being do does did will would shall has have had can could may might must should"
 )
-_ARTICLES = frozenset("the a an then also always still certainly definitely now really necessarily therefore".split())
-_NEGATIONS = frozenset("not never".split())
-_PRONOUNS = frozenset("he she they".split())
+_ARTICLES = closed_class("the a an then also always still certainly definitely now really necessarily therefore")
+_NEGATIONS = closed_class("not never")
+_PRONOUNS = closed_class("he she they")
+
+
+@dataclass(slots=True)
+class _Clauses:
+    """The one name that pronouns stand for, and each clause as it was said first."""
+
+    subject: str = ""
+    shown: dict[str, str] = field(default_factory=dict)
+
+    def told(self, formula: Formula) -> str:
+        """In words."""
+        match formula:
+            case Atom(name):
+                text = self.shown.get(name, name)
+                return text[0].lower() + text[1:] if text[:3] in {"The", "It ", "A "} else text
+            case Not(one):
+                return f"not: {self.told(one)}"
+            case _:
+                return "all of it"
 
 
 def solve_propositions(text: Puzzle, backend: Backend = "auto") -> Solution:
     """Whether a clause follows; OutsideError, UnsolvedError."""
-    subject = _only_name(" ".join(text.premises))
-    rules: list[tuple[Formula, bool, str]] = [(*_premise(one, subject), one) for one in text.premises]
+    clauses = _Clauses(_only_name(" ".join(text.premises)))
+    rules: list[tuple[Formula, bool, str]] = [(*_premise(one, clauses), one) for one in text.premises]
     if not any(is_rule for _, is_rule, _ in rules):
         raise OutsideError
     premises = [formula for formula, _, _ in rules]
-    asked = _clause(text.question, subject) if text.concluded else _question(text.question, subject)
+    asked = _clause(text.question, clauses) if text.concluded else _question(text.question, clauses)
     known = atoms(premises)
     if not set(atoms([asked])) <= set(known):
         raise OutsideError
     found = verdict(premises, asked, backend)
-    steps = (*(f"Given: {one}" for _, _, one in rules), f"Asked: {_shown(asked)}", *_worlds(premises, known, backend))
+    steps = (
+        *(f"Given: {one}" for _, _, one in rules),
+        f"Asked: {clauses.told(asked)}",
+        *_worlds(premises, known, clauses, backend),
+    )
     told = {
-        "yes": f"Yes, it follows that {_shown(asked)}.",
-        "no": f"No, it follows that this is not so: {_shown(asked)}.",
-        CANNOT_BE_TOLD: f"It cannot be told whether this is so: {_shown(asked)}.",
+        "yes": f"Yes, it follows that {clauses.told(asked)}.",
+        "no": f"No, it follows that this is not so: {clauses.told(asked)}.",
+        CANNOT_BE_TOLD: f"It cannot be told whether this is so: {clauses.told(asked)}.",
         CONTRADICTION: "The premises contradict each other.",
     }
     return Solution("puzzle", found, told[found], steps)
 
 
-def _worlds(premises: list[Formula], known: list[str], backend: Backend) -> tuple[str, ...]:
+def _worlds(premises: list[Formula], known: list[str], clauses: _Clauses, backend: Backend) -> tuple[str, ...]:
     """What follows about each clause."""
     found = [(name, verdict(premises, Atom(name), backend)) for name in known[:8]]
-    sure = [f"{name}: {one}" for name, one in found if one in {"yes", "no"}]
+    sure = [f"{clauses.told(Atom(name))}: {one}" for name, one in found if one in {"yes", "no"}]
     return (f"What follows: {'; '.join(sure)}",) if sure else ()
 
 
-def _premise(sentence: str, subject: str) -> tuple[Formula, bool]:
+def _premise(sentence: str, clauses: _Clauses) -> tuple[Formula, bool]:
     """The formula, and whether it is a rule."""
     for pattern, kind in _RULES:
         if found := pattern.fullmatch(sentence):
             try:
-                p, q = _compound(found["p"], subject), _compound(found["q"], subject)
+                p, q = _compound(found["p"], clauses), _compound(found["q"], clauses)
             except OutsideError:
                 continue
             return _rule(kind, p, q), True
-    return _compound(sentence, subject), False
+    return _compound(sentence, clauses), False
 
 
 def _rule(kind: str, p: Formula, q: Formula) -> Formula:
@@ -106,23 +137,23 @@ def _rule(kind: str, p: Formula, q: Formula) -> Formula:
             return Or((p, q))
 
 
-def _compound(text: str, subject: str) -> Formula:
+def _compound(text: str, clauses: _Clauses) -> Formula:
     """Clauses with "and", "neither … nor", or one alone."""
     text = _TRUE.sub("", text.strip(" ,"))
     if found := re.fullmatch(r"(?:both )?(.+?),? (?:and|but) (.+)", text, re.IGNORECASE):
-        return And((_compound(found.group(1), subject), _compound(found.group(2), subject)))
+        return And((_compound(found.group(1), clauses), _compound(found.group(2), clauses)))
     if re.search(r"\b(?:or|if|unless|nor|when)\b", text, re.IGNORECASE):
         if found := re.fullmatch(r"(?:either )?(.+?),? or (.+)", text, re.IGNORECASE):
-            return Or((_compound(found.group(1), subject), _compound(found.group(2), subject)))
+            return Or((_compound(found.group(1), clauses), _compound(found.group(2), clauses)))
         raise OutsideError
-    return _clause(text, subject)
+    return _clause(text, clauses)
 
 
-def _clause(text: str, subject: str) -> Formula:
+def _clause(text: str, clauses: _Clauses) -> Formula:
     """A clause by its words, denied where it is."""
     text = _TRUE.sub("", text.strip(" ,.?"))
     if found := _FALSE.match(text):
-        return Not(_clause(text[found.end() :], subject))
+        return Not(_clause(text[found.end() :], clauses))
     words = re.findall(r"[\w'-]+", text.lower())
     words = [
         part
@@ -134,7 +165,7 @@ def _clause(text: str, subject: str) -> Formula:
         )
     ]
     denied = sum(word in _NEGATIONS for word in words) % 2 == 1
-    if words and words[0] in _AUXILIARY or ":" in text or re.search(r"\b(?:tell me|you know)\b", text):
+    if (words and words[0] in _AUXILIARY) or ":" in text or re.search(r"\b(?:tell me|you know)\b", text):
         raise OutsideError
     kept = [word for word in words if word not in _NEGATIONS | _ARTICLES | _AUXILIARY]
     if (
@@ -143,17 +174,23 @@ def _clause(text: str, subject: str) -> Formula:
         or kept[0] in {"who", "what", "which", "where", "how", "why", "whose"}
     ):
         raise OutsideError
-    kept = [subject if word in _PRONOUNS and subject else word for word in kept]
+    kept = [clauses.subject if word in _PRONOUNS and clauses.subject else word for word in kept]
     atom = Atom(" ".join(_stemmed(word) for word in kept))
+    clauses.shown.setdefault(atom.name, _affirmed(text) if denied else text)
     return Not(atom) if denied else atom
 
 
-def _question(text: str, subject: str) -> Formula:
+def _affirmed(text: str) -> str:
+    """A denied clause without its denial, for people."""
+    return re.sub(r"\b(?:do|does|did) not |\b(?:don't|doesn't|didn't) |\bnot |n't\b", "", text)
+
+
+def _question(text: str, clauses: _Clauses) -> Formula:
     """A clause that is turned round: its auxiliary comes first."""
     first, _, rest = text.partition(" ")
     if first.lower().removesuffix("n't") not in _AUXILIARY or not rest:
         raise OutsideError
-    return _clause(f"{rest} {first}", subject)
+    return _clause(f"{rest} {first}", _Clauses(clauses.subject))
 
 
 def _stemmed(word: str) -> str:
@@ -169,9 +206,5 @@ def _stemmed(word: str) -> str:
 
 def _only_name(text: str) -> str:
     """The one name that a pronoun can stand for, as a clause has it, or ""."""
-    found = {word for word in re.findall(r"(?<=[a-z,] )[A-Z][a-z]+\b", f"x {text}")} - {"I", "If"}
+    found = set(re.findall(r"(?<=[a-z,] )[A-Z][a-z]+\b", f"x {text}")) - {"I", "If"}
     return _stemmed(found.pop().lower()) if len(found) == 1 else ""
-
-
-def _shown(formula: Formula) -> str:
-    return f"not ({_shown(formula.one)})" if isinstance(formula, Not) else getattr(formula, "name", "all of it")

@@ -8,6 +8,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from ragents_server.solving.vocabulary import closed_class
+
 LONGEST = 2000  # characters of a text that is read at all
 
 _SIGNS = str.maketrans(
@@ -22,27 +24,46 @@ _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:([,'_\u00a0\u2009\u202f])\d{3})(?
 _UNITS = {
     word: at
     for at, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ]
     )
 }
 _TENS = {
-    word: 10 * at for at, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
+    word: 10 * at
+    for at, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=2)
 }
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _NUMBER_WORD = re.compile(r"[a-z]+|\d+(?:\.\d+)?|[^a-z\d]+")
 # "Which one is larger" counts nothing.
-_NOT_COUNTED = frozenset(
-    "which this that the no any each every only other another someone another's right wrong".split()
-)
+_NOT_COUNTED = closed_class("which this that the no any each every only other another someone another's right wrong")
 
-_COURTESY = frozenset(
+_COURTESY = closed_class(
     "hi hello hey there dear please kindly could can would will you u tell me us i i'd i'm d like love want need wish "
     "to know let let's see just quick quickly question one ok okay so well now thanks thank help out here wonder "
     "wondering was am curious if say explain remind give a an short brief little small tiny next the question's "
     "puzzle riddle problem task exercise homework here's following think about consider suppose assume imagine "
     "given that do maybe perhaps also and then look listen excuse sorry again once more for my in advance lot much "
-    "very cheers ta appreciated regards best kind show exactly precisely actually really by way new old".split()
+    "very cheers ta appreciated regards best kind show exactly precisely actually really by way new old"
 )
 _PAUSES = " \t\n,;:!-"
 
@@ -97,36 +118,40 @@ def _number(pieces: list[str], at: int, *, joined: bool) -> tuple[int, str]:
         return _scaled(pieces, at)
     if not _is_counted(pieces, at):
         return at, ""
-    total, group, end, last = 0, 0, at, ""
+    sum_, end, last = (0, 0), at, ""
     while end < len(pieces):
-        word, gap = pieces[end], 1
-        if last and word == "and" and joined and last in _SCALES and _follows(pieces, end):
+        word = pieces[end]
+        if word == "and" and joined and last in _SCALES and _follows(pieces, end):
             end += 2
             continue
-        if word in _UNITS and not (last in _UNITS or (last in _TENS and _UNITS[word] > 9)):
-            group += _UNITS[word]
-        elif word in _TENS and last not in _UNITS and last not in _TENS:
-            group += _TENS[word]
-        elif word == "a" and not last:
-            group = 1
-        elif word == "hundred" and last:
-            group = max(group, 1) * 100
-        elif word in _SCALES and last:
-            total, group = total + max(group, 1) * _SCALES[word], 0
-        elif word == "dozen" and last:
-            group *= 12
-        else:
+        longer = _longer(sum_, word, last)
+        if longer is None:
             break
-        last, end = word, end + 1
-        if end < len(pieces) and pieces[end] in {" ", "-"} and end + 1 < len(pieces):
-            end += gap
-        else:
+        sum_, last, end = longer, word, end + 1
+        if pieces[end : end + 1] not in ([" "], ["-"]) or end + 1 == len(pieces):
             break
+        end += 1
     if last == "a":
         return at, ""
     while pieces[end - 1] in {" ", "-"}:
         end -= 1
-    return _decimals(pieces, end, str(total + group))
+    return _decimals(pieces, end, str(sum(sum_)))
+
+
+def _longer(sum_: tuple[int, int], word: str, last: str) -> tuple[int, int] | None:
+    """What was counted in thousands and below them, with one more word; None where it does not go on."""
+    total, group = sum_
+    if word in _UNITS and not (last in _UNITS or (last in _TENS and _UNITS[word] > 9)):
+        return total, group + _UNITS[word]
+    if word in _TENS and last not in _UNITS and last not in _TENS:
+        return total, group + _TENS[word]
+    if word == "a" and not last:
+        return total, 1
+    if word == "hundred" and last:
+        return total, max(group, 1) * 100
+    if word in _SCALES and last:
+        return total + max(group, 1) * _SCALES[word], 0
+    return (total, group * 12) if word == "dozen" and last else None
 
 
 def _follows(pieces: list[str], at: int) -> bool:
@@ -175,19 +200,26 @@ def openings(text: str) -> Iterator[str]:
 
 
 _WELCOME = re.compile(
-    r"\s*(?:(?:hi|hello|hey|dear all)(?: there)?|please|(?:can|could|would|will) you (?:please |kindly )?(?:tell me|help me(?: out)?(?: here)?|say)|"
+    r"\s*(?:(?:hi|hello|hey|dear all)(?: there)?|please|(?:can|could|would|will) you (?:please |kindly )?(?:tell "
+    r"me|help me(?: out)?(?: here)?|say)|"
     r"tell me|help me(?: out)?(?: here)?|do you know|i(?:'d| would) (?:like|love) to know|i (?:want|need|wish) to know|"
-    r"good (?:morning|afternoon|evening|day)|(?:would|do) you mind (?:telling|explaining to|helping) me|(?:could|can|may) i ask(?: you)?|"
-    r"(?:(?:my|an?|the|for|here|quick|next|another|this|one|little|small|short|is|pls|please|help|me|maths?|homework|question|riddle|puzzle|exercise|task|"
+    r"good (?:morning|afternoon|evening|day)|(?:would|do) you mind (?:telling|explaining to|helping) me|(?:could|"
+    r"can|may) i ask(?: you)?|"
+    r"(?:(?:my|an?|the|for|here|quick|next|another|this|one|little|small|short|is|pls|please|help|me|maths?|"
+    r"homework|question|riddle|puzzle|exercise|task|"
     r"problem|thing|asking) ?)+(?=:)|"
-    r"i(?:'m| am| was) (?:just )?(?:wondering|curious)|just (?:curious|wondering)|(?:a )?quick (?:one|question)|ok(?:ay)?|so|well|now|"
-    r"here(?: is|'s) (?:a|my) (?:little |short |small )?(?:riddle|puzzle|question|problem)|(?:a |my )?(?:question|riddle|puzzle))(?:[\s,:;.!-]+)",
+    r"i(?:'m| am| was) (?:just )?(?:wondering|curious)|just (?:curious|wondering)|(?:a )?quick (?:one|question)|"
+    r"ok(?:ay)?|so|well|now|"
+    r"here(?: is|'s) (?:a|my) (?:little |short |small )?(?:riddle|puzzle|question|problem)|(?:a |my "
+    r")?(?:question|riddle|puzzle))(?:[\s,:;.!-]+)",
     re.IGNORECASE,
 )
 _FAREWELL = re.compile(
-    r"[\s,.!]*(?<=[\s,.!?=])(?:(?:many |very many |so |and )?(?:thanks|thank you|thx|cheers|ta|please|pls)(?: (?:a lot|so much|very much|in advance|again|"
+    r"[\s,.!]*(?<=[\s,.!?=])(?:(?:many |very many |so |and )?(?:thanks|thank you|thx|cheers|ta|please|pls)(?: "
+    r"(?:a lot|so much|very much|in advance|again|"
     r"already|a million|everyone|for (?:your|the|any) help))*|for me(?: please)?|"
-    r"(?<=[.?!=] )(?=[a-z' ,]{3,50}[.!]*$)[a-z' ,]*\b(?:thank|thanks|grateful|appreciate[ds]?|cheers|regards|kind|welcome)\b[a-z' ,]*)[\s.!]*$",
+    r"(?<=[.?!=] )(?=[a-z' ,]{3,50}[.!]*$)[a-z' ,]*\b(?:thank|thanks|grateful|appreciate[ds]?|cheers|regards|"
+    r"kind|welcome)\b[a-z' ,]*)[\s.!]*$",
     re.IGNORECASE,
 )
 

@@ -6,22 +6,31 @@ from dataclasses import dataclass
 from ragents_server.solving.solution import OutsideError
 
 MOST_SENTENCES = 24
-NAME = r"(?:(?:the|a|an|my|our) )?[^\W\d_][\w'-]*(?: (?!(?:is|are|was|were|has|does|did|and|or|than|but|nor)\b)[^\W\d_][\w'-]*){0,2}"
+NAME = (
+    r"(?:(?:the|a|an|my|our) )?[^\W\d_][\w'-]*(?: (?!(?:is|are|was|were|has|does|did|and|or|than|but|"
+    r"nor)\b)[^\W\d_][\w'-]*){0,2}"
+)
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-"})
 _END = re.compile(r"(?<=[.!?;])\s+|\n+|(?<=[.!?])\"\s+")
 _KNOWN = re.compile(
-    r"^(?:(?:we|you|i) (?:also |all )?know|it is (?:also )?(?:known|a fact|given|true|certain|clear)|suppose|assume|given|imagine|say|"
-    r"let's say|the (?:fact|facts) (?:is|are)|we are told|you are told|i know|also|moreover|furthermore|besides|and|but|now|then|"
+    r"^(?:(?:we|you|i) (?:also |all )?know|it is (?:also )?(?:known|a fact|given|true|certain|clear)|suppose|"
+    r"assume|given|imagine|say|"
+    r"let's say|the (?:fact|facts) (?:is|are)|we are told|you are told|i know|also|moreover|furthermore|besides|"
+    r"and|but|now|then|"
     r"it is so|as a fact|in fact|it turns out|it happens|today|in addition|further)(?: also)?(?: that| is that)?:?,? ",
     re.IGNORECASE,
 )
 _ASKED = re.compile(
     r"^(?:so|then|therefore|thus|hence|now|and|well|question|q)?[,:]? ?(?:"
-    r"(?:does|would|must|may|can|could|should|do|will) (?:it|that|this|we|i|you|one) (?:then |therefore |necessarily |logically |now |safely )?"
-    r"(?:follow|conclude|say|infer|deduce|be concluded|be said|be true|be certain|know|tell|derive|mean|be|be inferred)(?: from this| from that| then)?(?: whether| if)?"
-    r"|is it (?:then |therefore |also |necessarily |really )?(?:true|certain|sure|so|the case|right|correct|known|clear|safe to say|possible to say|a fact)"
-    r"|are we (?:sure|certain)|is the (?:following|conclusion|statement|claim|sentence)(?: statement| sentence)? (?:right|true|correct|so)|true or false|(?:do|can) we (?:know|say|be sure)|what about whether"
+    r"(?:does|would|must|may|can|could|should|do|will) (?:it|that|this|we|i|you|one) (?:then |therefore |"
+    r"necessarily |logically |now |safely )?"
+    r"(?:follow|conclude|say|infer|deduce|be concluded|be said|be true|be certain|know|tell|derive|mean|be|be "
+    r"inferred)(?: from this| from that| then)?(?: whether| if)?"
+    r"|is it (?:then |therefore |also |necessarily |really )?(?:true|certain|sure|so|the case|right|correct|"
+    r"known|clear|safe to say|possible to say|a fact)"
+    r"|are we (?:sure|certain)|is the (?:following|conclusion|statement|claim|sentence)(?: statement| sentence)? "
+    r"(?:right|true|correct|so)|true or false|(?:do|can) we (?:know|say|be sure)|what about whether"
     r")(?: (?:to say )?that|:| whether| if)? ",
     re.IGNORECASE,
 )
@@ -72,7 +81,8 @@ def said(sentence: str) -> str:
 def is_question(sentence: str) -> bool:
     """Whether it ends as one or begins as one."""
     begins = re.match(
-        r"(?:so |then |and |now |therefore,? )*(?:who|whose|which|what|is|are|does|do|did|can|could|must|will|true or false|order|list|sort|rank|arrange|put|"
+        r"(?:so |then |and |now |therefore,? )*(?:who|whose|which|what|is|are|does|do|did|can|could|must|will|"
+        r"true or false|order|list|sort|rank|arrange|put|"
         r"name|tell|place|how)\b",
         sentence,
         re.IGNORECASE,
@@ -83,7 +93,8 @@ def is_question(sentence: str) -> bool:
 def _parted(sentence: str) -> tuple[list[str], str]:
     """One sentence that has premises in it: "if A and B, who is …?"."""
     found = re.match(
-        r"(?:if|given that|suppose(?: that)?|when|since|as|assuming(?: that)?) (.+), (?:then |and )?((?:who|which|what|is|are|does|did|whose|can) .+)",
+        r"(?:if|given that|suppose(?: that)?|when|since|as|assuming(?: that)?) (.+), (?:then |and )?((?:who|"
+        r"which|what|is|are|does|did|whose|can) .+)",
         sentence,
         re.IGNORECASE,
     )

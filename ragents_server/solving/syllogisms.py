@@ -1,8 +1,8 @@
 """Puzzles of all, some and none: kinds of things, what belongs to them, and what follows.
 
-Premises: "all A are B", "every A is a B", "A are always B", "no A is a B", "none of the A are B", "some A are B", "there
-are A that are B", "some A are not B", "not every A is a B", "Tom is an A". Questions: "are all A C", "is any A a C", "is
-Tom a C", "does it follow that no A are C". Of each kind that is named there is one at least, as people take it.
+Premises: "all A are B", "every A is a B", "A are always B", "no A is a B", "none of the A are B", "some A are B",
+"there are A that are B", "some A are not B", "not every A is a B", "Tom is an A". Questions: "are all A C", "is any A a
+C", "is Tom a C", "does it follow that no A are C". Of each kind that is named there is one at least, as people take it.
 """
 
 import re
@@ -23,34 +23,62 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, kind in (
         (r"not (?:all|every|each)(?: of the| the)? (?P<a>NOUN) BE ART(?P<b>NOUN)", "some_not"),
         (
-            r"(?:some|certain|many|most|a few|several|at least one|one)(?: of the| the)? (?P<a>NOUN) (?:BE not|aren't|isn't) ART(?P<b>NOUN)",
+            (
+                r"(?:some|certain|many|most|a few|several|at least one|one)(?: of the| the)? (?P<a>NOUN) (?:BE not|"
+                r"aren't|isn't) ART(?P<b>NOUN)"
+            ),
             "some_not",
         ),
         (
-            r"there (?:are|is|exist|exists) (?:some |an? |at least one )?(?P<a>NOUN) (?:that|which|who) (?:BE not|aren't|isn't) ART(?P<b>NOUN)",
+            (
+                r"there (?:are|is|exist|exists) (?:some |an? |at least one )?(?P<a>NOUN) (?:that|which|who) (?:BE "
+                r"not|aren't|isn't) ART(?P<b>NOUN)"
+            ),
             "some_not",
         ),
         (
-            r"(?:all|every|each|any)(?: single| of the| the| one of the)? (?P<a>NOUN) (?:BE not|aren't|isn't) ART(?P<b>NOUN)",
+            (
+                r"(?:all|every|each|any)(?: single| of the| the| one of the)? (?P<a>NOUN) (?:BE not|aren't|isn't) "
+                r"ART(?P<b>NOUN)"
+            ),
             "no",
         ),
         (
-            r"(?:no|none of the|not a single|not one|not any|there is no|there are no|there isn't an?)(?: single)? (?P<a>NOUN) (?:BE|that is|which is|who is|that are|which are|who are|can ever be|is ever) (?:ever )?ART(?P<b>NOUN)",
+            (
+                r"(?:no|none of the|not a single|not one|not any|there is no|there are no|there isn't an?)(?: "
+                r"single)? (?P<a>NOUN) (?:BE|that is|which is|who is|that are|which are|who are|can ever be|is ever) "
+                r"(?:ever )?ART(?P<b>NOUN)"
+            ),
             "no",
         ),
         (
-            r"(?:all|every|each|any|anything that is an?|everyone who is an?|everybody who is an?|whoever is an?|everything that is an?|whatever is an?)(?: single| of the| the| one of the)? (?P<a>NOUN) BE ART(?P<b>NOUN)",
+            (
+                r"(?:all|every|each|any|anything that is an?|everyone who is an?|everybody who is an?|whoever is an?|"
+                r"everything that is an?|whatever is an?)(?: single| of the| the| one of the)? (?P<a>NOUN) BE "
+                r"ART(?P<b>NOUN)"
+            ),
             "all",
         ),
         (r"only (?P<b>NOUN) BE ART(?P<a>NOUN)", "all"),
         (
-            r"(?:some|certain|many|most|a few|several|at least one|at least some)(?: of the| the)? (?P<a>NOUN) BE ART(?P<b>NOUN)",
+            (
+                r"(?:some|certain|many|most|a few|several|at least one|at least some)(?: of the| the)? (?P<a>NOUN) "
+                r"BE ART(?P<b>NOUN)"
+            ),
             "some",
         ),
         (
-            r"there (?:are|is|exist|exists) (?:some |an? |at least one |any )?(?P<a>NOUN) (?:that|which|who) BE ART(?P<b>NOUN)",
+            (
+                r"there (?:are|is|exist|exists) (?:some |an? |at least one |any )?(?P<a>NOUN) (?:that|which|who) BE "
+                r"ART(?P<b>NOUN)"
+            ),
             "some",
         ),
+    )
+)
+_BARE_FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern.replace("NOUN", _N).replace("BE", _BE).replace("ART", _A)), kind)
+    for pattern, kind in (
         (r"(?P<a>NOUN) (?:are|is) (?:never|not ever) ART(?P<b>NOUN)", "no"),
         (r"(?P<a>NOUN) (?:are|is) always ART(?P<b>NOUN)", "all"),
         (r"(?P<a>NOUN) (?:are not|aren't) ART(?P<b>NOUN)", "no"),
@@ -68,7 +96,10 @@ _ASKED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?:are|is|can) (?:some|any|an|a|at least one|at least some)(?: of the| the)? (?P<rest>.+)", "some"),
         (r"(?:are|is) (?:no|none of the|not a single) (?P<rest>.+)", "no"),
         (
-            r"(?:are|is) there (?:some |any |an? |at least one )?(?P<a>NOUN) (?:that|which|who) (?:are|is) ART(?P<b>NOUN)",
+            (
+                r"(?:are|is) there (?:some |any |an? |at least one )?(?P<a>NOUN) (?:that|which|who) (?:are|is) "
+                r"ART(?P<b>NOUN)"
+            ),
             "some",
         ),
     )
@@ -168,13 +199,13 @@ def _statement(sentence: str, kinds: _Kinds) -> _Statement:
     sentence = sentence.strip(" ,.")
     sentence = re.sub(r",? (?:without (?:any )?exception|one and all)$", "", sentence)
     lowered = sentence[0].lower() + sentence[1:] if sentence else ""
-    for pattern, kind in _FORMS[:-4]:
+    for pattern, kind in _FORMS:
         if found := pattern.fullmatch(lowered):
             return kind, kinds.kind(found["a"]), kinds.kind(found["b"])
     member = _MEMBER.fullmatch(sentence)
     if member and not re.match(r"(?:All|Every|Some|No|Each|Any|The)\b", sentence):
         return ("is_not" if member["not"] else "is"), kinds.member(member["a"]), kinds.kind(member["b"])
-    for pattern, kind in _FORMS[-4:]:
+    for pattern, kind in _BARE_FORMS:
         if (found := pattern.fullmatch(lowered)) and lowered.partition(" ")[0] not in {
             "the",
             "if",

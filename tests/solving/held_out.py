@@ -190,8 +190,10 @@ PUZZLE = {
         "{setting} {facts} What does {person} have?",
     ),
     "knights": (
-        "On an island live knights, who always tell the truth, and knaves, who always lie. {sayings} "
-        "Is {person} a knight?",
+        (
+            "On an island live knights, who always tell the truth, and knaves, who always lie. {sayings} "
+            "Is {person} a knight?"
+        ),
         "Every knight tells the truth and every knave lies. {sayings} What is {person}?",
     ),
 }

@@ -21,7 +21,24 @@ class Problem:
     others: tuple[Expected, ...] = field(default=())  # that are right as well
 
 
-ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()
+ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+]
 TENS = {20: "twenty", 30: "thirty", 40: "forty", 50: "fifty", 60: "sixty", 70: "seventy", 80: "eighty", 90: "ninety"}
 
 
@@ -177,8 +194,13 @@ def price(dice: Random) -> Problem:
     return Problem({"n": number(dice, n), "p": dice.choice(["", "$", "€"]) + plain(p)}, n * p)
 
 
+def written_expression(dice: Random) -> Problem:
+    text, value = expression(dice)
+    return Problem({"expression": text}, value)
+
+
 ARITHMETIC: dict[str, Callable[[Random], Problem]] = {
-    "expression": lambda dice: (lambda made: Problem({"expression": made[0]}, made[1]))(expression(dice)),
+    "expression": written_expression,
     "sum": two(lambda a, b: a + b),
     "difference": two(lambda a, b: a - b),
     "product": two(lambda a, b: a * b, 90),

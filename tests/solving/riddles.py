@@ -1,14 +1,14 @@
 """Puzzles, whose answers are found here by trying every world."""
 
 from collections.abc import Callable, Iterable, Mapping
-from itertools import permutations, product
+from itertools import pairwise, permutations, product
 from random import Random
 
 from tests.solving.problems import Problem
 
 Words = Mapping[str, tuple[str, ...]]
 
-PEOPLE = "Ann Bob Cid Dora Emil Fay Gus Hana Ivo Jana Karl Lena".split()
+PEOPLE = ["Ann", "Bob", "Cid", "Dora", "Emil", "Fay", "Gus", "Hana", "Ivo", "Jana", "Karl", "Lena"]
 ADJECTIVES = (
     ("old", "older", "oldest", "younger", "youngest"),
     ("tall", "taller", "tallest", "shorter", "shortest"),
@@ -26,7 +26,7 @@ CLAUSES = (  # as said, denied, asked
     ("the lamp is on", "the lamp is not on", "is the lamp on"),
 )
 CLASSES = (("cat", "cats"), ("painter", "painters"), ("robot", "robots"), ("swimmer", "swimmers"), ("clerk", "clerks"))
-THINGS = "cat dog fish parrot horse".split()
+THINGS = ["cat", "dog", "fish", "parrot", "horse"]
 UNKNOWN, CONTRADICTION = "cannot be told", "contradiction"
 
 
@@ -51,7 +51,7 @@ def _ordering(
     """Names, premises, the adjective's forms, and every world that fits."""
     names = dice.sample(PEOPLE, dice.randint(3, 4))
     rank = {name: len(names) - at for at, name in enumerate(names)}
-    pairs = list(zip(names, names[1:], strict=False))
+    pairs = list(pairwise(names))
     if not chain and dice.random() < 0.5:
         pairs = [pair for pair in permutations(names, 2) if rank[pair[0]] > rank[pair[1]]]
         pairs = dice.sample(pairs, len(names) - 1)
@@ -105,7 +105,7 @@ def order(dice: Random, words: Words) -> Problem:
 
 def race(dice: Random, words: Words) -> Problem:
     names = dice.sample(PEOPLE, dice.randint(3, 4))
-    said = [dice.choice(words["ahead"]).format(x=x, y=y) for x, y in zip(names, names[1:], strict=False)]
+    said = [dice.choice(words["ahead"]).format(x=x, y=y) for x, y in pairwise(names)]
     dice.shuffle(said)
     return Problem({"premises": " ".join(said)}, names[0], (names[-1],))
 
