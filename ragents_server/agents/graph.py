@@ -6,7 +6,7 @@ again, and the better of both answers is given.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Set
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -43,7 +43,8 @@ class Looked(State):
     parts: list[str]
     searches: list[list[str]]  # of each part
     states: list[str]  # of each part: OPEN, GOOD, GIVEN_UP
-    left_out: list[str]  # passages that help no part
+    judged: list[str]  # passages
+    helpful: list[str]  # those of them that help with some part
     iterations: int
     drafts: list[bytes]
     attempt: int  # of what is shown
@@ -69,7 +70,16 @@ def build(kit: Kit) -> Agent:
         graph=graph,
         steps=steps,
         capabilities=("memory", "citations", "planning"),
-        fresh={"parts": [], "searches": [], "states": [], "left_out": [], "iterations": 0, "drafts": [], "attempt": 1},
+        fresh={
+            "parts": [],
+            "searches": [],
+            "states": [],
+            "judged": [],
+            "helpful": [],
+            "iterations": 0,
+            "drafts": [],
+            "attempt": 1,
+        },
     )
 
 
@@ -113,15 +123,15 @@ class _Nodes:
     async def grade(self, state: Looked) -> dict[str, Any]:
         """Whether it answers the parts that are open."""
         begin_step("grade")
-        states, left_out = list(state["states"]), set(state["left_out"])
+        states, judged, helpful = list(state["states"]), set(state["judged"]), set(state["helpful"])
         for part in _open(state):
             found = await self._of_part(state, part)
-            helpful = {_name(passage) for passage in await self._looking.grade(found)}
-            if helpful:
+            helping = await self._looking.grade(found)
+            judged.update(map(_name, found.passages))
+            helpful.update(map(_name, helping))
+            if helping:
                 states[part] = GOOD
-                left_out |= {_name(passage) for passage in found.passages} - helpful
-                left_out -= helpful
-        return {"states": states, "left_out": sorted(left_out)}
+        return {"states": states, "judged": sorted(judged), "helpful": sorted(helpful)}
 
     async def rewrite(self, state: Looked) -> dict[str, Any]:
         """Other words for the parts that are open; a part without any is given up."""
@@ -156,7 +166,7 @@ class _Nodes:
         if len(state["parts"]) > 1 and self._kit.writer.model == _EXTRACTIVE:  # which answers one question at a time
             draft = await self._in_parts(state, question, showing)
         else:
-            found = _left(await self._all_found(state, question), state["left_out"])
+            found = await self._all_found(state, question)
             draft = await self._written(question, found, showing)
         return {"drafts": [*state["drafts"], draft.SerializeToString()], "attempt": showing.attempt}
 
@@ -182,8 +192,7 @@ class _Nodes:
         """Each part's own answer, one behind the other; a refusal where there is none for any part."""
         joined, refused = Joined(), list[tuple[str, Answer]]()
         for place, part in enumerate(state["parts"]):
-            found = _left(await self._of_part(state, place), state["left_out"])
-            written = await self._written(_alone(question, part), found, None)
+            written = await self._written(_alone(question, part), await self._of_part(state, place), None)
             if written.HasField("refusal"):
                 refused.append((part, written))
             else:
@@ -220,8 +229,9 @@ class _Nodes:
         return merge([await self._found(state, text) for text in state["searches"][part]])
 
     async def _all_found(self, state: Looked, question: Question) -> Found:
-        """What was found for all parts, each one's best first."""
-        founds = [await self._of_part(state, part) for part in range(len(state["parts"]))]
+        """What was found for all parts, each one's best first, without what helps none of them."""
+        useless = set(state["judged"]) - set(state["helpful"]) if state["helpful"] else set[str]()
+        founds = [_without(await self._of_part(state, part), useless) for part in range(len(state["parts"]))]
         if question.HasField("top_k"):
             return merge(founds, question.top_k)
         return merge(founds, min(MOST_PASSAGES, sum(len(found.passages) for found in founds)) or None)
@@ -239,9 +249,8 @@ def _name(passage: Passage) -> str:
     return "\0".join(map(str, identity(passage)))
 
 
-def _left(found: Found, left_out: Sequence[str]) -> Found:
-    """Without the passages that help no part."""
-    kept = [place for place, passage in enumerate(found.passages) if _name(passage) not in left_out]
+def _without(found: Found, useless: Set[str]) -> Found:
+    kept = [place for place, passage in enumerate(found.passages) if _name(passage) not in useless]
     return replace(
         found,
         passages=tuple(found.passages[place] for place in kept),
