@@ -77,7 +77,7 @@ class ByModel:
             return []
         rules, text = grading(found.question, found.passages, secrets.token_hex(8))
         said = await self._chat.say(rules, text, _LONGEST_GRADE)
-        numbers = {int(number) for number in re.findall(r"(?<![\w.])\d{1,3}(?![\w])", said)}
+        numbers = {int(number) for number in re.findall(r"(?<![\w.])\d{1,3}(?!\w|\.\d)", said)}
         if not numbers and "NONE" in said.upper():
             return []
         kept = [passage for number, passage in enumerate(found.passages, 1) if number in numbers]
