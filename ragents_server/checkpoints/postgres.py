@@ -50,7 +50,7 @@ class PostgresStore:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._put = _sql("put", "retain", "put_answer")
+        self._put = _sql("put")
         self._get = _sql("get", "whole")
         self._puts: GroupCommit[Put, bool] = GroupCommit(
             self._execute_puts, size=BATCH, queue=QUEUE, keys=_thread, weight=_size, undone=_is_undone
@@ -125,19 +125,19 @@ class PostgresStore:
 
     async def delete_runs(self, runs: Sequence[str]) -> None:
         """Looks at all checkpoints there are."""
-        await self._pool.execute(_sql("delete_runs", "clear", "delete_runs_answer"), runs)
+        await self._pool.execute(_sql("delete_runs"), runs)
 
     async def prune(self, threads: Sequence[str]) -> None:
         """In one statement."""
-        await self._pool.execute(_sql("prune", "retain", "prune_answer"), threads)
+        await self._pool.execute(_sql("prune"), sorted(set(threads)))
 
     async def rewind(self, thread: str, checkpoint: str | None, fence: Fence | None) -> bool:
         """In one statement, which moves the thread's head as well where it is fenced."""
         token = fence.token if fence is not None else None
-        row = await self._pool.fetchrow(_sql("rewind", "clear", "rewind_answer"), thread, checkpoint, token)
-        if fence is not None and not row["held"]:
+        verdict = await self._pool.fetchval(_sql("rewind"), thread, checkpoint, token)
+        if verdict == "lost":
             raise LeaseLost(LOST)
-        return bool(row["accepted"])
+        return bool(verdict == "rewound")
 
     async def _execute_puts(self, puts: Sequence[Put]) -> Sequence[bool | Exception]:
         rows = [put.encoded.row for put in puts]
@@ -152,8 +152,8 @@ class PostgresStore:
             [put.ending.outcome if put.ending else None for put in puts],
             *(zip(*parts, strict=True) if parts else ([], [], [])),
         )
-        by_thread = {answer["thread"]: answer for answer in answers}
-        return [_outcome(by_thread[row.thread]) for row in rows]
+        verdicts = dict(map(tuple, answers))
+        return [LeaseLost(LOST) if verdicts[row.thread] == "lost" else verdicts[row.thread] == "put" for row in rows]
 
     async def _execute_writes(self, several: Sequence[Writes]) -> Sequence[Exception | None]:
         rows = [row for writes in several for row in writes.rows]
@@ -170,13 +170,9 @@ def _columns(rows: Sequence[Row] | Sequence[WriteRow], names: Sequence[str]) -> 
     return [[getattr(row, name) for row in rows] for name in names]
 
 
-def _outcome(answer: Record) -> bool | Exception:
-    return LeaseLost(LOST) if answer["lost"] else not answer["lacking"]
-
-
 def _found(record: Record) -> Found:
-    names = ("thread", "ns", "id", "parent", "root", "open", "metadata", "digests", "body", "tag")
-    row = Row(*(record[name] for name in names))
+    head = (record[name] for name in ("thread", "ns", "id", "parent", "root", "open", "metadata"))
+    row = Row(*head, digests=b"".join(record["digests"]), body=record["body"], tag=record["tag"])
     columns = (record[name] or () for name in ("tasks", "idxs", "paths", "channels", "bodies", "tags"))
     writes = [WriteRow(row.thread, row.ns, row.id, *values) for values in zip(*columns, strict=True)]
     return Found(row, writes, dict(zip(record["parts"] or (), record["contents"] or (), strict=True)))

@@ -10,7 +10,7 @@ CREATE TABLE checkpoints (
     root text COLLATE "C",                              -- of a subgraph's: the root graph's one it was made under
     open boolean NOT NULL,                              -- channels are rebuilt from writes to its parent
     metadata json NOT NULL,                             -- json, not jsonb: the tag covers its very text
-    digests bytea NOT NULL,                             -- of the parts it refers to, 16 bytes each
+    digests bytea[] NOT NULL,                           -- of the parts it refers to
     body bytea NOT NULL,
     tag bytea NOT NULL,
     PRIMARY KEY (thread, ns, id)

@@ -1,0 +1,3 @@
+-- Nothing more: leaves what the thread needs to go on.
+retain(0)
+return 'pruned'

@@ -1,0 +1,83 @@
+-- What every script begins with. A thread's keys, all of one slot:
+local FACTS = KEYS[1] -- hash: fence, head, base, n (of the checkpoint that came last)
+local INDEX = KEYS[2] -- hash by checkpoint: n, parent, root, open, digests, as JSON
+local ROWS = KEYS[3] -- hash by checkpoint: the rest of it
+local PARTS = KEYS[4] -- hash by digest
+local WRITES = KEYS[5] -- hash by checkpoint, task and idx
+-- A checkpoint is named by its namespace, NUL and its id; a digest by its 32 hexadecimal digits.
+
+local function text(value)
+    return value and value ~= cjson.null and value ~= '' and value or nil
+end
+
+-- Whether whoever has this token may still write; from then on nobody with a smaller one may.
+local function holds(token)
+    if not text(token) then
+        return true
+    end
+    if tonumber(redis.call('HGET', FACTS, 'fence') or 0) > tonumber(token) then
+        return false
+    end
+    redis.call('HSET', FACTS, 'fence', token)
+    return true
+end
+
+local function touch(milliseconds)
+    if text(milliseconds) then
+        for _, key in ipairs(KEYS) do
+            redis.call('PEXPIRE', key, milliseconds)
+        end
+    end
+end
+
+local function digests_of(entry)
+    local found = {}
+    for at = 1, #entry.digests, 32 do
+        found[#found + 1] = string.sub(entry.digests, at, at + 31)
+    end
+    return found
+end
+
+local function entries()
+    local found, flat = {}, redis.call('HGETALL', INDEX)
+    for at = 1, #flat, 2 do
+        local entry = cjson.decode(flat[at + 1])
+        local cut = string.find(flat[at], '\0', 1, true)
+        entry.name, entry.ns, entry.id = flat[at], string.sub(flat[at], 1, cut - 1), string.sub(flat[at], cut + 1)
+        entry.parent, entry.root = text(entry.parent), text(entry.root)
+        found[#found + 1] = entry
+    end
+    return found
+end
+
+local function checkpoint_of(write)
+    return string.match(write, '^[^%z]*%z[^%z]*')
+end
+
+-- Drops checkpoints with their writes, and the parts that none of the others refers to.
+local function drop(gone, others)
+    local names, loose = {}, {}
+    for _, entry in ipairs(gone) do
+        names[entry.name] = true
+        redis.call('HDEL', INDEX, entry.name)
+        redis.call('HDEL', ROWS, entry.name)
+        for _, digest in ipairs(digests_of(entry)) do
+            loose[digest] = true
+        end
+    end
+    for _, entry in ipairs(others) do
+        for _, digest in ipairs(digests_of(entry)) do
+            loose[digest] = nil
+        end
+    end
+    for digest in pairs(loose) do
+        redis.call('HDEL', PARTS, digest)
+    end
+    if next(names) then
+        for _, write in ipairs(redis.call('HKEYS', WRITES)) do
+            if names[checkpoint_of(write)] then
+                redis.call('HDEL', WRITES, write)
+            end
+        end
+    end
+end
