@@ -57,7 +57,8 @@ def _share_of_what(share: str, amount: str) -> Ambiguous:
 def _framed(text: str) -> Tree:
     """The expression inside a question; the words of the question may stand before it and behind it."""
     words = text.rstrip(" ?.!:" if re.search(r"\d ?!$", text) is None else " ?.:").split(" ")
-    if len(words) == 1 or _NAME.fullmatch(" ".join(word for word in words if word not in {"what", "is", "the", "are"})):
+    core = " ".join(word for word in words if word not in {"what", "is", "the", "are", "a", "an"})
+    if len(words) == 1 or _NAME.fullmatch(core):
         _refuse_names(words)
     if words[0] in _POLAR:
         raise OutsideError

@@ -23,6 +23,7 @@ DEEPEST = 40
 MOST_DIGITS = 60
 
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|\.\d+|[^\W\d_]+(?:'[a-z]+)?|[-+*/^()%,$€£√!=]|\S")
+_NUMERAL = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8}
 _PARTS |= {"ninth": 9, "tenth": 10, "twelfth": 12, "twentieth": 20, "hundredth": 100, "thousandth": 1000}
 _PARTS |= {f"{word}s": value for word, value in _PARTS.items()} | {"halves": 2}
@@ -253,7 +254,7 @@ class _Parser:
 
     def _number(self) -> Fraction:
         word = self.peek()
-        if not (word[:1].isdigit() or word[:1] == ".") or len(word) > MOST_DIGITS or not word.isascii():
+        if not _NUMERAL.fullmatch(word) or len(word) > MOST_DIGITS or (word == "0" and self.peek(1) == "x"):
             raise OutsideError
         self.at += 1
         return Fraction(word)

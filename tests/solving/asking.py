@@ -10,7 +10,7 @@ from types import ModuleType
 
 from ragents_server.solving import Ambiguous, Solution, solve
 from ragents_server.solving.formulas import Backend
-from tests.solving import problems, riddles
+from tests.solving import days, problems, riddles
 from tests.solving.problems import TODAY, Expected, Problem
 
 KINDS = ("arithmetic", "date", "comparison", "puzzle")
@@ -75,7 +75,7 @@ def questions(dice: Random, templates: ModuleType, kind: str, each: int) -> Iter
 def _problem(dice: Random, templates: ModuleType, kind: str, name: str) -> Problem:
     if kind == "puzzle":
         return riddles.PUZZLE[name](dice, templates.PREMISES)
-    made: Problem = getattr(problems, kind.upper())[name](dice)
+    made: Problem = getattr(problems if kind == "arithmetic" else days, kind.upper())[name](dice)
     return made
 
 
@@ -102,7 +102,7 @@ def documents(dice: Random, texts: Sequence[str], each: int) -> Iterator[str]:
     """Questions to documents, with their slots filled."""
     for text in texts:
         for _ in range(each):
-            day = problems.some_day(dice)
+            day = days.some_day(dice)
             slots = {
                 "year": str(dice.randint(1950, 2030)),
                 "year2": str(dice.randint(1950, 2030)),
@@ -110,7 +110,7 @@ def documents(dice: Random, texts: Sequence[str], each: int) -> Iterator[str]:
                 "n": str(dice.randint(10, 5000)),
                 "m": str(dice.randint(2, 40)),
                 "k": str(dice.randint(1, 9)),
-                "date": problems.written(dice, day),
+                "date": days.written(dice, day),
                 "city": dice.choice(CITIES),
                 "city2": dice.choice(CITIES),
                 "person": dice.choice(PEOPLE),
