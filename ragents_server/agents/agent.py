@@ -9,7 +9,7 @@ State holds plain values, LangChain messages, and protobuf messages as bytes: ot
 """
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypedDict
 
@@ -20,6 +20,7 @@ from langgraph.types import interrupt
 from ragents_client.v1.agent_pb2 import Interrupt
 from ragents_client.v1.answer_pb2 import Answer, Exchange, Question
 from ragents_client.v1.event_pb2 import Event, Step
+from ragents_server.index.fields import Field
 from ragents_server.rag.engine import Answerer
 from ragents_server.rag.retrieval import Retriever
 from ragents_server.rag.writers import Writer
@@ -42,6 +43,18 @@ class State(TypedDict, total=False):
     exchanges: Annotated[list[list[str]], operator.add]  # [question, answer] of the turns before, oldest first
 
 
+class KnownFields(Protocol):
+    """Tells by which fields documents can be chosen."""
+
+    async def of(self, tenant: str, collections: Sequence[str]) -> tuple[Field, ...]:
+        """The fields that the collections' documents have."""
+        ...
+
+    async def named(self, tenant: str, collections: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+        """The documents that are called so."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Kit:
     """The parts that agents are built from."""
@@ -51,6 +64,7 @@ class Kit:
     writer: Writer
     model: "BaseChatModel"  # `rules` where none is set
     toolbox: "Toolbox"
+    fields: "KnownFields | None" = None  # None: nothing is known of documents' metadata
 
 
 @dataclass(frozen=True, slots=True)
