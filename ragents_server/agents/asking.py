@@ -7,6 +7,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from ragents_server.agents.budgets import current_budget
+from ragents_server.errors import ModelUnavailable
 from ragents_server.models.calling import SECONDS, Schema, Whole, call, name_of
 from ragents_server.models.chat import Finish, Message, Piece
 from ragents_server.models.rules import Rules
@@ -15,14 +16,19 @@ from ragents_server.models.rules import Rules
 async def ask(
     model: BaseChatModel, messages: Sequence[BaseMessage], *, tools: Sequence[Schema] = ()
 ) -> AsyncGenerator[str | Whole, None]:
-    """What `models.calling.call` gives; the call ends with the budget's time, and its tokens are spent."""
+    """What `models.calling.call` gives; its tokens are spent. Raises BudgetSpent where it outlasts the budget."""
     budget = current_budget()
     timeout = min(SECONDS, max(budget.seconds_left, 0.0))
     async with aclosing(call(model, messages, tools=tools, timeout=timeout)) as pieces:
-        async for piece in pieces:
-            if isinstance(piece, Whole) and not isinstance(model, Rules):  # which is no model that costs anything
-                budget.spend(name_of(model), piece.input_tokens, piece.output_tokens)
-            yield piece
+        try:
+            async for piece in pieces:
+                if isinstance(piece, Whole) and not isinstance(model, Rules):  # which costs nothing
+                    budget.spend(name_of(model), piece.input_tokens, piece.output_tokens)
+                yield piece
+        except ModelUnavailable:
+            if budget.seconds_left <= 0:
+                raise budget.out_of_time() from None
+            raise
 
 
 class Asking:

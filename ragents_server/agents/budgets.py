@@ -41,7 +41,11 @@ class Budget:
         if self.input_tokens + self.output_tokens >= self.max_tokens:
             raise BudgetSpent(f"the run used its {self.max_tokens:,} tokens and is not done")
         if self.seconds_left <= 0:
-            raise BudgetSpent(f"the run used its {self.max_seconds:.3g} s and is not done")
+            raise self.out_of_time()
+
+    def out_of_time(self) -> BudgetSpent:
+        """What to raise once its seconds are over."""
+        return BudgetSpent(f"the run used its {self.max_seconds:.3g} s and is not done")
 
     def spend(self, model: str, input_tokens: int, output_tokens: int) -> None:
         """A call of a chat model has ended."""

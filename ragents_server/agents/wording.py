@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,10 @@ class Wording:
         self.told = ""  # has left in deltas
         self._turn = turn
         self._name = name_of(model)
-        self._writing = Writing(evidence(turn.passages), self._name)
+
+    @cached_property
+    def _writing(self) -> Writing:  # of no use to a message that only calls tools
+        return Writing(evidence(self._turn.passages), self._name)
 
     def feed(self, text: str) -> Iterator[Delta]:
         """What may leave now that `text` has come."""

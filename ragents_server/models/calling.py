@@ -24,7 +24,7 @@ from ragents_server.models.providers import finish_of
 from ragents_server.models.streams import next_piece
 
 LONGEST = 256 * 1024  # characters of text and arguments; a model that does not stop is failing
-SECONDS = 120.0
+SECONDS = 600.0  # providers' own clients have the timeout that is set, for each wait
 MOST_CALLS = 64  # of tools in one message
 HAND_OVER = "hand_over"
 """In a message's response metadata: who is to go on, `writer`. Only our own model `rules` says so."""

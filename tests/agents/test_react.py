@@ -12,6 +12,7 @@ from langchain_core.messages.tool import invalid_tool_call
 from ragents_client.v1.agent_pb2 import INTERRUPT_KIND_APPROVAL
 from ragents_client.v1.answer_pb2 import REFUSAL_REASON_NO_PASSAGES, REFUSAL_REASON_NOT_ANSWERED, Usage
 from ragents_server.agents.budgets import Budget
+from ragents_server.agents.graph import build as langgraph
 from ragents_server.agents.react import APPROVE, AT_ONCE, REJECT, STEPS, build
 from ragents_server.agents.tools.functions import tool_of
 from ragents_server.agents.tools.tool import Tool
@@ -290,6 +291,19 @@ async def test_a_loop_ends_with_its_budget(books: Library, limits: dict[str, int
     assert len(model.asked) == {"10 steps": STEPS, "3 steps": 3, "40 tokens": 3}[told]
 
 
+async def test_a_model_that_outlasts_the_time_ends_with_the_budget_and_not_as_a_failure(books: Library) -> None:
+    class Slow:
+        model = "slow"
+
+        async def __call__(self, messages: Any) -> Any:
+            yield Piece("The ")
+            await asyncio.Event().wait()
+
+    talk = books.talk(langgraph, Bridged(chat=Slow()))
+    with pytest.raises(BudgetSpent, match=r"its 0\.2 s"):
+        await talk.ask("When did the harbour freeze?", budget=Budget(max_seconds=0.2))
+
+
 async def test_a_failing_model_ends_the_turn_as_it_is(books: Library) -> None:
     model = ScriptedModel(decide=lambda messages, tools: ModelQuota("spent", retry_after=7))
     with pytest.raises(ModelQuota) as caught:
@@ -352,6 +366,16 @@ async def test_nothing_but_approval_approves(books: Library, reply: Any, runs: b
     [noted] = [message for message in results(model.asked[-1]) if message.name == "note"]
     assert ("did not approve" in str(noted.text)) != runs
     assert ("approve of this call: yes" in str(noted.text)) == (reply == "yes")
+
+
+async def test_a_question_instead_of_a_reply_gives_the_call_up(books: Library) -> None:
+    talk, keys, model = approving(books)
+    await talk.ask("Note x.")
+    model.decide = searching
+    told = await talk.ask("When did the harbour of Oslo freeze?")
+    assert told.calls() == ["retrieve"]
+    assert told.text.startswith("The harbour of Oslo froze in January 1838 [")
+    assert keys == []
 
 
 async def test_several_approvals_are_asked_for_one_by_one(books: Library) -> None:

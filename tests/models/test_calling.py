@@ -212,6 +212,33 @@ async def test_calls_without_an_id_or_with_the_same_one_get_their_own() -> None:
         assert [one["id"] for one in whole.message.tool_calls] == ["call_0", "x", "x_2"]
 
 
+async def test_text_and_calls_in_blocks_are_read_and_kept_as_they_were() -> None:
+    def block(**content: Any) -> AIMessageChunk:
+        return AIMessageChunk(content=[content])
+
+    opening = {"type": "tool_use", "id": "t1", "name": "retrieve", "input": {}, "index": 2}
+    pieces = [
+        block(type="thinking", thinking="Hm, \ud800", index=0),
+        block(type="thinking", signature="c2ln", index=0),
+        block(type="text", text="I will ", index=1),
+        block(type="text", text="look.", index=1),
+        AIMessageChunk(
+            content=[opening], tool_call_chunks=[tool_call_chunk(name="retrieve", args="", id="t1", index=2)]
+        ),
+        AIMessageChunk(
+            content=[{"type": "input_json_delta", "partial_json": '{"query": "ice"}', "index": 2}],
+            tool_call_chunks=[tool_call_chunk(name=None, args='{"query": "ice"}', id=None, index=2)],
+        ),
+        AIMessageChunk(content=[], response_metadata={"stop_reason": "tool_use"}),
+    ]
+    text, whole = await said(ScriptedModel(decide=lambda messages, tools: pieces))
+    assert text == "I will look."
+    assert [(one["id"], one["args"]) for one in whole.message.tool_calls] == [("t1", {"query": "ice"})]
+    kept: Any = whole.message.content
+    assert [one["type"] for one in kept][:2] == ["thinking", "text"]
+    assert (kept[0]["thinking"], kept[0]["signature"]) == ("Hm, \ufffd", "c2ln")
+
+
 async def test_a_model_that_does_not_stop_is_stopped() -> None:
     async def endless() -> AsyncIterator[Piece]:
         while True:
