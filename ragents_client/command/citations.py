@@ -3,6 +3,8 @@
 from ragents_client.command.screen import say
 from ragents_client.v1 import Answer, Passage
 
+QUOTE = 400  # characters of a quote that are shown; the answer's own text may be a whole document
+
 
 def place(passage: Passage) -> str:
     """Where a passage stands: `report.pdf, page 4`, `docs/index.md, line 3` or `notes.docx, "Heading"`."""
@@ -29,7 +31,7 @@ def show_sources(answer: Answer) -> None:
     for number, where, quote in sources(answer):
         say(f"[{number}] {where}", style="cyan")
         if quote:
-            say(f"    “{quote}”", style="dim")
+            say(f"    “{quote if len(quote) <= QUOTE else f'{quote[: QUOTE - 1]}…'}”", style="dim")
 
 
 def show_refusal(answer: Answer) -> None:
