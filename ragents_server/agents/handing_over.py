@@ -14,7 +14,7 @@ from ragents_server.caller import current_caller
 from ragents_server.rag.rewriting import merge
 from ragents_server.rag.writers import Writer, refuse
 
-RETRIEVE = "retrieve"
+RETRIEVE, COMPUTING = "retrieve", ("calculate", "date")
 _NO_TOOL = "No tool that may be called for you answers this."
 
 
@@ -23,8 +23,10 @@ async def written(kit: Kit, turn: Transcript, question: Question) -> Answer:
     pairs = [(one, turn.called[one.place]) for one in chain.from_iterable(turn.calls) if one.place in turn.called]
     searches = [one for one, called in pairs if one.name == RETRIEVE and not called.result.HasField("failure")]
     given = [called for _, called in pairs if called.answers and not called.result.HasField("failure")]
+    failed = [called for one, called in pairs if one.name in COMPUTING and called.result.HasField("failure")]
     if searches and not given:
-        return await _write(kit, question, searches, tells=True)
+        answer = await _write(kit, question, searches, tells=True)
+        return _refused(kit.writer, failed) if failed and answer.HasField("refusal") else answer
     if not searches and not given:
         return _refused(kit.writer, [called for _, called in pairs])
     joined = Joined()

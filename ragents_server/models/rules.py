@@ -28,7 +28,8 @@ class Rules(BaseChatModel):
     tool returned it does not read, so nothing in a document can lead it. By the grammar in `models.grammar`, each part
     of the message is, tried in this order,
 
-    - a computation, where `solving.solve` solves it: the tool `date` or `calculate`, whichever fits and is bound;
+    - a computation, where `solving.solve` solves it, or asks which of its meanings is meant, which the tool then
+      tells: the tool `date` or `calculate`, whichever fits and is bound;
     - an order to open a document: `open_document`;
     - a question: `retrieve`. Of a message with several parts the whole is searched for as well.
 
@@ -107,9 +108,9 @@ def _computation(text: str, bound: frozenset[str]) -> _Wanted | None:
     from ragents_server.solving import Solution, solve  # it takes a while to import
 
     solution = solve(text, today=datetime.now(UTC).date())
-    if not isinstance(solution, Solution) or not solution.solved:
+    if solution is None or (isinstance(solution, Solution) and not solution.solved):
         return None
-    if DATE in bound and solution.kind == DATE:
+    if DATE in bound and isinstance(solution, Solution) and solution.kind == DATE:
         return DATE, {"question": text.strip()}
     return (CALCULATE, {"expression": text.strip()}) if CALCULATE in bound else None
 

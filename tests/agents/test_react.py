@@ -131,6 +131,14 @@ async def test_without_a_model_a_mixed_request_gets_one_answer(books: Library) -
     assert told.shown() == told.text
 
 
+async def test_without_a_model_a_computation_of_several_meanings_is_told_with_them(books: Library) -> None:
+    told = await books.talk(build).ask("What weekday was 5/6/2023?")
+    assert told.answer is not None
+    assert told.answer.HasField("refusal")
+    assert told.text.startswith("Which day is 5/6/2023? It may be: ")
+    assert told.calls() == ["calculate", "retrieve"]
+
+
 async def test_without_a_model_a_follow_up_is_understood(books: Library) -> None:
     talk = books.talk(build)
     await talk.ask("When did the harbour of Oslo freeze?")
