@@ -46,7 +46,7 @@ class Agency:
     async def prepare(self) -> None:
         """ConfigurationError for what will never work; raises RedisUnavailable while the Redis is away."""
         if self.redis is not None:
-            from ragents_server.checkpoints.redis import require_noeviction
+            from ragents_server.checkpoints.eviction import require_noeviction
 
             await require_noeviction(self.redis)
         if self.roster.own:
@@ -92,7 +92,7 @@ def toolbox(settings: Settings, pool: Pool, retriever: Retriever) -> "list[Tool]
     """The tools that are set: ours by name, one's own by import path."""
     from ragents_server.agents.tools import computing, loading, retrieving
 
-    ours = {
+    ours: dict[str, Callable[[], Tool]] = {
         "retrieve": lambda: retrieving.retrieve(retriever),
         "open_document": lambda: retrieving.open_document(Texts(pool)),
         "calculate": computing.calculate,

@@ -9,7 +9,7 @@ from ragents_server.checkpoints.seals import Seal
 from ragents_server.errors import CheckpointCorrupt
 
 
-def copied(found: Found, thread: str, seal: Seal) -> tuple[Encoded, Sequence[WriteRow]]:
+def copied(found: Found, thread: str, seal: Seal, *, orphaned: bool = False) -> tuple[Encoded, Sequence[WriteRow]]:
     """What to put. Raises CheckpointCorrupt: what was changed by others must not become right by being copied."""
     row = found.row
     whole = all(
@@ -18,6 +18,6 @@ def copied(found: Found, thread: str, seal: Seal) -> tuple[Encoded, Sequence[Wri
     if not whole or not row.holds(seal) or not all(write.holds(seal) for write in found.writes):
         raise CheckpointCorrupt("A checkpoint is not as it was saved")
     parts = {seal.digest(thread, found.parts[digest]): found.parts[digest] for digest in row.parts()}
-    renamed = replace(row, thread=thread, digests=b"".join(parts))
+    renamed = replace(row, thread=thread, parent=None if orphaned else row.parent, digests=b"".join(parts))
     writes = [replace(write, thread=thread).sealed(seal) for write in found.writes]
     return Encoded(renamed.sealed(seal), parts, ()), writes

@@ -138,8 +138,7 @@ class Saver(BaseCheckpointSaver[int]):
                     break
         if not chain:
             raise NotFound("No such checkpoint")
-        chain[-1] = replace(chain[-1], row=replace(chain[-1].row, parent=None))
-        await self._copy(chain[::-1], to_thread_id)
+        await self._copy(chain[::-1], to_thread_id, orphaned=True)
 
     async def rewind(self, thread_id: str, checkpoint_id: str | None) -> None:
         """Drops every checkpoint, and every write, that came after this one of the root graph; None: all of them.
@@ -177,9 +176,10 @@ class Saver(BaseCheckpointSaver[int]):
             raise StateUnavailable("The thread is being changed by others")
         return decoded
 
-    async def _copy(self, several: Sequence[Found], thread: str) -> None:
-        for found in several:
-            encoded, writes = copied(found, thread, self._seal)
+    async def _copy(self, several: Sequence[Found], thread: str, *, orphaned: bool = False) -> None:
+        """The oldest first; `orphaned`: that one has no parent any more."""
+        for at, found in enumerate(several):
+            encoded, writes = copied(found, thread, self._seal, orphaned=orphaned and at == 0)
             await self._store.put(Put(encoded))
             if writes:
                 await self._store.put_writes(Writes(writes))
