@@ -171,8 +171,8 @@ def _columns(rows: Sequence[Row] | Sequence[WriteRow], names: Sequence[str]) -> 
 
 
 def _found(record: Record) -> Found:
-    head = (record[name] for name in ("thread", "ns", "id", "parent", "root", "open", "metadata"))
-    row = Row(*head, digests=b"".join(record["digests"]), body=record["body"], tag=record["tag"])
+    fields = {name: record[name] for name in Row.__slots__}
+    row = Row(**(fields | {"digests": b"".join(record["digests"])}))
     columns = (record[name] or () for name in ("tasks", "idxs", "paths", "channels", "bodies", "tags"))
     writes = [WriteRow(row.thread, row.ns, row.id, *values) for values in zip(*columns, strict=True)]
     return Found(row, writes, dict(zip(record["parts"] or (), record["contents"] or (), strict=True)))

@@ -19,18 +19,15 @@ end
 if not holds(token) then
     return 'lost'
 end
-local old = {}
-if stored then
-    old = cjson.decode(stored)
-    old.name = name
-    entry.n = old.n
-else
-    entry.n = redis.call('HINCRBY', FACTS, 'n', 1)
-end
+local old = stored and cjson.decode(stored)
+entry.n = old and old.n or redis.call('HINCRBY', FACTS, 'n', 1)
 redis.call('HSET', INDEX, name, cjson.encode(entry))
 redis.call('HSET', ROWS, name, row)
 for at = after + 1, #ARGV, 2 do
     redis.call('HSET', PARTS, ARGV[at], ARGV[at + 1])
+end
+if old then
+    clear({ old }, entries())
 end
 if is_root then
     redis.call('HSET', FACTS, 'head', id)

@@ -50,6 +50,7 @@ local function judge(all)
     local latest, at_answer, under = firsts(all, of_ns), firsts(all, answered), firsts(all, of_root)
     for _, entry in ipairs(all) do
         local head = facts.head
+        entry.superseded = false
         if entry.ns == '' then
             entry.needed = entry == head or entry == facts.base
         else
@@ -60,15 +61,17 @@ local function judge(all)
             entry.needed = latest[entry.ns] == entry and goes_on or at_answer[entry.ns] == entry
             entry.superseded = under[of_root(entry)] ~= entry
         end
-        entry.hard = entry.open or entry.under ~= nil and entry.ns ~= '' and entry.under.open
+        entry.hard = not entry.needed and (entry.open or entry.ns ~= '' and entry.under ~= nil and entry.under.open)
     end
 end
 
 local function before(one, other)
     if one.needed ~= other.needed then
         return one.needed
+    elseif one.hard ~= other.hard then
+        return other.hard
     elseif one.superseded ~= other.superseded then
-        return other.superseded or false
+        return other.superseded
     elseif one.unit ~= other.unit then
         return one.unit > other.unit
     elseif (one.ns == '') ~= (other.ns == '') then

@@ -54,13 +54,10 @@ local function checkpoint_of(write)
     return string.match(write, '^[^%z]*%z[^%z]*')
 end
 
--- Drops checkpoints with their writes, and the parts that none of the others refers to.
-local function drop(gone, others)
-    local names, loose = {}, {}
+-- Drops the parts of some checkpoints that none of the others refers to.
+local function clear(gone, others)
+    local loose = {}
     for _, entry in ipairs(gone) do
-        names[entry.name] = true
-        redis.call('HDEL', INDEX, entry.name)
-        redis.call('HDEL', ROWS, entry.name)
         for _, digest in ipairs(digests_of(entry)) do
             loose[digest] = true
         end
@@ -73,6 +70,17 @@ local function drop(gone, others)
     for digest in pairs(loose) do
         redis.call('HDEL', PARTS, digest)
     end
+end
+
+-- Drops checkpoints with their writes and parts.
+local function drop(gone, others)
+    local names = {}
+    for _, entry in ipairs(gone) do
+        names[entry.name] = true
+        redis.call('HDEL', INDEX, entry.name)
+        redis.call('HDEL', ROWS, entry.name)
+    end
+    clear(gone, others)
     if next(names) then
         for _, write in ipairs(redis.call('HKEYS', WRITES)) do
             if names[checkpoint_of(write)] then

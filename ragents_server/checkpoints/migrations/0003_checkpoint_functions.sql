@@ -55,7 +55,7 @@ BEGIN
         FROM sub
     ), ranked AS MATERIALIZED (
         SELECT i, ns, id, parent, open, needed OR NOT hard AND keep >= row_number() OVER (
-            PARTITION BY i ORDER BY needed DESC, superseded, unit DESC, ns <> '', n DESC
+            PARTITION BY i ORDER BY needed DESC, hard, superseded, unit DESC, ns <> '', n DESC
         ) AS kept
         FROM judged
     ), kept AS (
