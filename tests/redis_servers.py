@@ -89,6 +89,18 @@ async def valkey_server(*options: str, port: int | None = None) -> AsyncIterator
         yield server
 
 
+@contextmanager
+def valkey_beside(*options: str) -> Iterator[str]:
+    """The URL of the wheel's server, for tests that block."""
+    loop = asyncio.new_event_loop()
+    server = valkey_server(*options)
+    try:
+        yield loop.run_until_complete(server.__aenter__()).url
+        loop.run_until_complete(server.__aexit__(None, None, None))
+    finally:
+        loop.close()
+
+
 @asynccontextmanager
 async def redis_server(*options: str, port: int | None = None) -> AsyncIterator[Server]:
     """The machine's own server."""

@@ -35,6 +35,7 @@ from ragents_client.v1 import (
     StreamRunRequest,
     Turn,
 )
+from tests.redis_servers import valkey_beside
 from tests.servers import bearer, keys_file
 from tests.services.calls import details, error_of, failed
 from tests.talking_agents import AGENTS, gates
@@ -43,13 +44,21 @@ SECONDS = 20
 ADA, BOB, EVE = "token-of-ada", "token-of-bob", "token-of-eve"
 
 
-@pytest.fixture(scope="module")
-def server_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+@pytest.fixture(scope="module", params=["database", "redis"])
+def server_settings(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Any]]:
+    """Checkpoints in the database, and in a Redis."""
     keys = keys_file(
         tmp_path_factory.mktemp("keys"),
         **{ADA: {"tenant": "acme", "user": "ada"}, BOB: {"tenant": "acme", "user": "bob"}, EVE: {"tenant": "evil"}},
     )
-    return {"agents": f"simple,{AGENTS}", "agent": "echo", "keys": keys}
+    settings = {"agents": f"simple,{AGENTS}", "agent": "echo", "keys": keys}
+    if request.param == "database":
+        yield settings
+        return
+    with valkey_beside() as url:
+        yield settings | {"checkpoints": url}
 
 
 @pytest.fixture
