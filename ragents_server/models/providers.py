@@ -1,7 +1,6 @@
 """Chat models and embeddings of LangChain's providers in our roles; LangChain is imported when one is chosen."""
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +12,7 @@ from ragents_server.models.chat import Finish, Message, Piece
 from ragents_server.models.embeddings import PassageVectors, Vectors
 from ragents_server.models.provider_errors import failure, timed_out
 from ragents_server.models.streams import next_piece
+from ragents_server.models.untraced import stop_tracing
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings as LangChainModel
@@ -36,7 +36,6 @@ CONNECT_TIMEOUT = 10.0
 _FINISHES = ("finish_reason", "stop_reason", "done_reason", "stopReason", "finishReason")
 _CUT = frozenset({"length", "max_tokens", "MAX_TOKENS"})
 _DECLINED = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTENT", "content_filtered"})
-_TRACING = ("LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGCHAIN_TRACING")
 
 
 @asynccontextmanager
@@ -227,7 +226,7 @@ async def _http_client(timeout: float) -> AsyncIterator[Any]:
 
 def _make(setting: str, key: str, make: Callable[[], T]) -> T:
     """Makes a model of LangChain's, or says in one line what is wrong with the configuration."""
-    os.environ.update(dict.fromkeys(_TRACING, "false"))  # before the import: questions and documents stay here
+    stop_tracing()
     try:
         return make()
     except ImportError as error:
