@@ -59,10 +59,12 @@ class Leases:
             await asyncio.sleep(RENEWAL)
             try:
                 await self._renew()
-            except Exception as error:
-                if not is_unavailable(error):
-                    raise
-                log.warning("leases were not renewed: %s", type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - were this to end, no lease would be renewed any more
+                log.warning(
+                    "leases were not renewed: %s",
+                    type(error).__name__,
+                    exc_info=None if is_unavailable(error) else error,
+                )
 
     async def _renew(self) -> None:
         asked = list(self._held)

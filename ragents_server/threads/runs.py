@@ -45,7 +45,7 @@ class Look:
     latest_state: "RunState.ValueType"
     run: Known | None
     replied: tuple[str, Turn] | None
-    seq: int  # of the last event that is stored
+    seq: int  # of the event that tells the outcome, where there is one
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@ SELECT t.key, t.agent, t.token, t.run AS latest, t.leased_until > clock_timestam
     l.state AS latest_state,
     r.id, r.thread, r.digest, r.state, r.attempt, r.outcome,
     p.id AS replied, p.turn AS replied_turn,
-    (SELECT max(e.last) FROM run_events e WHERE e.run = coalesce(r.id, p.id)) AS seq
+    (SELECT max(e.last + (e.events <> '')::integer) FROM run_events e WHERE e.run = coalesce(r.id, p.id)) AS seq
 FROM (SELECT) one
 LEFT JOIN threads t ON t.key = $1
 LEFT JOIN runs l ON l.id = t.run
@@ -58,14 +58,19 @@ WHERE r.id = $1 AND t.tenant = $2 AND t.owner = $3
 
 -- name: orphans
 SELECT r.id, r.turn, r.caller, t.id AS thread_id
-FROM runs r JOIN threads t ON t.key = r.thread AND t.run = r.id
-WHERE r.detached AND r.state = 2 AND t.leased_until < clock_timestamp()
+FROM runs r JOIN threads t ON t.key = r.thread
+WHERE r.detached AND r.state = 2 AND (t.leased_until < clock_timestamp() OR t.run <> r.id)
 LIMIT $1
 
 -- name: renew
 -- A lease that was given back stays so: the run's last checkpoint may have ended it a moment ago.
+-- Rows are locked in the order in which checkpoints lock them: in any other two statements may wait for each other.
+WITH held AS MATERIALIZED (
+    SELECT t.key, t.token FROM threads t
+    JOIN unnest($1::text[], $2::bigint[]) AS asked(key, token) ON t.key = asked.key AND t.token = asked.token
+    ORDER BY t.key FOR NO KEY UPDATE OF t
+)
 UPDATE threads t SET leased_until = CASE WHEN t.leased_until = '-infinity' THEN t.leased_until
     ELSE clock_timestamp() + $3::interval END
-FROM unnest($1::text[], $2::bigint[]) AS held(key, token)
-WHERE t.key = held.key AND t.token = held.token
+FROM held WHERE t.key = held.key
 RETURNING t.key, t.token
