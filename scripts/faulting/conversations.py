@@ -46,6 +46,7 @@ class Said:
     answer: str = ""
     run: str = ""
     sends: int = 0
+    refusal: str = ""  # the last one, in words
 
     @property
     def place(self) -> Place:

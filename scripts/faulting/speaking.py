@@ -43,7 +43,8 @@ class Speakers:
                     at += 1
                     await asyncio.sleep(PAUSE)
         except TimeoutError:
-            self._findings.blame("failed", f"{said.question!r} was not answered within {PATIENCE:g} s")
+            words = f"{said.way} {said.question!r} was not answered within {PATIENCE:g} s, sent {said.sends} times"
+            self._findings.blame("failed", f"{words}: {said.refusal}")
 
     async def kept(self, place: Place, at: int) -> list[Kept]:
         """The thread's exchanges, as one replica tells them."""
@@ -65,6 +66,7 @@ class Speakers:
                 return await self._ended(said, at)
         except grpc.aio.AioRpcError as error:
             if error.code() in AGAIN:
+                said.refusal = f"{error.code().name} {error.details()}"
                 self._findings.counts[f"sent_again_after_{error.code().name.lower()}"] += 1
                 return False
             self._findings.blame("failed", f"{said.way} {said.question!r}: {error.code().name} {error.details()}")

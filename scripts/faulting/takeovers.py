@@ -44,7 +44,9 @@ class Takeovers:
                 going_on = group.create_task(self._gone_on(self._places(middle), since))
                 group.create_task(victim.restart())
             slowest = max(slowest, going_on.result())
-            say(f"kill {number + 1} of {times}: {victim.name}, {len(middle)} in flight, on in {going_on.result():.2f} s")
+            say(
+                f"kill {number + 1} of {times}: {victim.name}, {len(middle)} in flight, on in {going_on.result():.2f} s"
+            )
             await asyncio.sleep(BETWEEN)
         return _figures("replica_kill", struck, slowest)
 
@@ -97,7 +99,9 @@ class Takeovers:
             async with asyncio.timeout(PATIENCE):
                 await conversations.until(lambda: max(waits(), default=0.0) < inf)
         except TimeoutError:
-            say(f"not on after {PATIENCE:g} s: {[one.thread for one in places if conversations.goes_on(one, since) == inf]}")
+            say(
+                f"not on after {PATIENCE:g} s: {[one.thread for one in places if conversations.goes_on(one, since) == inf]}"
+            )
         return max(waits(), default=0.0)
 
 
