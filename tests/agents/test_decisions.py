@@ -102,12 +102,6 @@ def test_the_same_request_id_for_another_request_is_refused() -> None:
         decide(asking("Which harbour?"), replace(IDLE, run=run))
 
 
-def test_how_a_run_is_waited_for_is_no_part_of_the_request() -> None:
-    detached = asking()
-    detached.turn.detached = True
-    assert detached.digest == asking().digest
-
-
 def test_a_reply_goes_on_with_what_the_thread_waits_on() -> None:
     waiting = replace(IDLE, latest="asked", latest_state=state("INTERRUPTED"))
     assert decide(replying("asked"), waiting) == Take("react", rewind=False)
@@ -137,13 +131,3 @@ def test_a_reply_whose_question_was_dropped_since_is_refused() -> None:
     look = replace(IDLE, run=known(request, "FAILED"), latest="later")
     with pytest.raises(InvalidRequest):
         decide(request, look)
-
-
-def test_ids_differ_by_tenant_user_and_request() -> None:
-    same = Turn(request_id="r1", question=Question(text="Which mole?"))
-    callers = [ADA, Caller("acme", "bob"), Caller("b", "ada"), Caller("acm", "eada")]
-    requests = [TurnRequest(caller, same) for caller in callers]
-    assert len({request.run_id for request in requests}) == 4
-    assert len({request.thread_id for request in requests}) == 4
-    assert len({request.key for request in requests}) == 4
-    assert TurnRequest(ADA, same).run_id == requests[0].run_id
