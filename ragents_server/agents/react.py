@@ -193,4 +193,6 @@ def _disapproved(call: ToolCall) -> RagentsError | None:
     if reply is True or said.casefold() == APPROVE:
         return None
     words = f": {said}" if isinstance(reply, str) and said.casefold() != REJECT else ""
-    return PermissionDenied(f"the user did not approve of this call{words}")
+    error = PermissionDenied(f"the user did not approve of this call{words}")
+    error.advice = "Do without it."  # it is the model that reads this, and it has no credential
+    return error
