@@ -1,0 +1,1 @@
+"""What the agent `logical` is made of: constraints that become conditions, and questions back."""
