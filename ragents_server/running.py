@@ -1,7 +1,7 @@
 """Which agents there are, what keeps their threads, and who runs their turns; opened and closed here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -54,14 +54,20 @@ class Agency:
 
 
 @asynccontextmanager
-async def open_agency(settings: Settings, pool: Pool, kit: "Callable[[], Kit]") -> AsyncIterator[Agency]:
+async def open_agency(settings: Settings, pool: Pool, kit: "Callable[[Sequence[Tool]], Kit]") -> AsyncIterator[Agency]:
     """All of it; nothing of LangGraph is imported before an agent is asked for."""
     names = split(settings.agents)
     if not names:
         raise ConfigurationError(f"RAGENTS_AGENTS: names no agent; known: {', '.join(AGENTS)}")
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(_redis(settings)) if settings.checkpoints is not None else None
-        roster = Roster(names, kit=kit, saver=lambda: _saver(settings, pool, redis), ends_runs=redis is None)
+        roster = Roster(
+            names,
+            kit=kit,
+            tools=lambda: _mcp(settings),
+            saver=lambda: _saver(settings, pool, redis),
+            ends_runs=redis is None,
+        )
         log = EventLog(pool)
         places = Places(Threads(pool), Runs(pool), Leases(pool), log)
         await stack.enter_async_context(log.running())
@@ -75,20 +81,28 @@ async def open_agency(settings: Settings, pool: Pool, kit: "Callable[[], Kit]") 
 
 
 def kit_of(
-    settings: Settings, pool: Pool, chat: ChatModel | None, *, engine: Answerer, retriever: Retriever, writer: Writer
+    further: "Sequence[Tool]",
+    *,
+    settings: Settings,
+    pool: Pool,
+    chat: ChatModel | None,
+    engine: Answerer,
+    retriever: Retriever,
+    writer: Writer,
 ) -> "Kit":
-    """What agents are built from; called when the first one is asked for."""
+    """What agents are built from, with these tools beside those that are set; called for the first agent."""
     from ragents_server.agents.agent import Kit
+    from ragents_server.agents.tools import loading
     from ragents_server.agents.tools.box import Box
     from ragents_server.models.bridged import Bridged
     from ragents_server.models.rules import Rules
 
     model = Rules() if chat is None else chat.langchain if isinstance(chat, LangChainChat) else Bridged(chat=chat)
-    tools = toolbox(settings, pool, retriever)
+    tools = loading.with_approval([*_tools(settings, pool, retriever), *further], split(settings.tool_approval))
     return Kit(engine=engine, retriever=retriever, writer=writer, model=model, toolbox=Box(tools))
 
 
-def toolbox(settings: Settings, pool: Pool, retriever: Retriever) -> "list[Tool]":
+def _tools(settings: Settings, pool: Pool, retriever: Retriever) -> "list[Tool]":
     """The tools that are set: ours by name, one's own by import path."""
     from ragents_server.agents.tools import computing, loading, retrieving
 
@@ -107,7 +121,7 @@ def toolbox(settings: Settings, pool: Pool, retriever: Retriever) -> "list[Tool]
             tools += loading.load_tools([name], **bounds)
         else:
             raise ConfigurationError(f"RAGENTS_TOOLS: there is no {name!r}; known: {', '.join(ours)}")
-    return loading.with_approval(tools, split(settings.tool_approval))
+    return tools
 
 
 def split(names: str) -> list[str]:
@@ -128,6 +142,19 @@ def _redis(settings: Settings) -> AbstractAsyncContextManager[Redis]:
         timeout=settings.checkpoints_timeout,
         name="ragents-checkpoints",
     )
+
+
+@asynccontextmanager
+async def _mcp(settings: Settings) -> "AsyncIterator[Sequence[Tool]]":
+    """The tools of MCP servers, where any are set."""
+    if settings.mcp is None:
+        yield ()
+        return
+    from ragents_server.agents.tools.mcp import open_tools, read_places
+
+    bounds: dict[str, Any] = {"timeout": settings.tool_timeout, "longest": settings.tool_output}
+    async with open_tools(read_places(settings.mcp), **bounds) as tools:
+        yield tools
 
 
 def _saver(settings: Settings, pool: Pool, redis: Redis | None) -> AbstractAsyncContextManager[Saver]:

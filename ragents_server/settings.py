@@ -118,6 +118,7 @@ class Settings(BaseSettings):
         description="Tools that agents may call, separated by commas; one's own as package.module:function.",
     )
     tool_approval: str = Field("", description="Tools whose every call a person approves, separated by commas.")
+    mcp: Path | None = Field(None, description="File of MCP servers whose tools agents may call: JSON, mcpServers.")
     tool_timeout: Seconds = Field(30, description="Seconds a call of a tool may take.")
     tool_output: int = Field(20_000, ge=100, le=1_000_000, description="Characters a tool may return.")
     run_tokens: int = Field(200_000, ge=1, le=100_000_000, description="Tokens a run may read and write at most.")

@@ -81,7 +81,8 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         retriever = retriever_of(settings, pool, models, caches, chat)
         writer = caches.writer(writer_of(settings, chat))
         engine = Engine(retriever, writer)
-        kit = partial(kit_of, settings, pool, chat, engine=engine, retriever=retriever, writer=writer)
+        given: dict[str, Any] = {"settings": settings, "pool": pool, "chat": chat}
+        kit = partial(kit_of, **given, engine=engine, retriever=retriever, writer=writer)
         agency = await stack.enter_async_context(open_agency(settings, pool, kit))
         yield Parts(
             url=url,

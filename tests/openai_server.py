@@ -36,6 +36,7 @@ class Reply:
     finish: str = "stop"  # finish_reason; empty: none is told
     cut: Literal["", "quietly", "hard"] = ""  # after the pieces: the stream ends well formed, or the connection breaks
     hold: bool = False  # after the pieces nothing more comes until the caller leaves
+    wait: asyncio.Event | None = None  # before the pieces, for this
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class OpenAIServer:
 
     async def _fault(self, fault: Fault) -> web.Response:
         if fault.hang:
-            await self._hold()
+            await self._hold(asyncio.Event())
         return web.Response(
             status=fault.status, text=fault.body, content_type="application/json", headers=fault.headers
         )
@@ -107,12 +108,14 @@ class OpenAIServer:
     async def _stream(self, request: web.Request, body: dict[str, Any], reply: Reply) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
+        if reply.wait is not None:
+            await self._hold(reply.wait)
         for piece in reply.pieces:
             await response.write(event(body, choice({"content": piece})))
         for delta in (delta for index, call in enumerate(reply.calls) for delta in called(index, call)):
             await response.write(event(body, choice({"tool_calls": [delta]})))
         if reply.hold:
-            await self._hold()
+            await self._hold(asyncio.Event())
         if reply.cut == "hard" and request.transport is not None:
             request.transport.abort()
         if not reply.cut:
@@ -121,12 +124,13 @@ class OpenAIServer:
             await response.write(b"data: [DONE]\n\n")
         return response
 
-    async def _hold(self) -> None:
+    async def _hold(self, until: asyncio.Event) -> None:
         self.held.set()
         try:
-            await asyncio.Event().wait()
-        finally:
+            await until.wait()
+        except asyncio.CancelledError:
             self.left.set()  # the handler is cancelled when its caller goes away
+            raise
 
 
 def words(text: str) -> list[str]:

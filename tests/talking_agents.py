@@ -6,7 +6,7 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 
-from ragents_client.v1 import INTERRUPT_KIND_CLARIFICATION, Answer, Delta, Event, Interrupt
+from ragents_client.v1 import INTERRUPT_KIND_CLARIFICATION, Answer, Delta, Event, Interrupt, Started
 from ragents_server.agents.agent import Agent, Kit, State, ask_back, asked, begin_step, concluded, tell
 from ragents_server.errors import ModelUnavailable
 
@@ -37,6 +37,9 @@ def echo(kit: Kit) -> Agent:
 
     async def answer(state: State) -> dict[str, Any]:
         question = asked(state)
+        if question.text.startswith("begin again"):
+            tell(Event(delta=Delta(text="void")))
+            tell(Event(started=Started(attempt=2)))
         text, at = f"{len(question.history)}: {question.text}", 0
         for word in text.split(" "):
             piece = word if at == 0 else f" {word}"

@@ -81,8 +81,7 @@ class Attempt:
         """Every event, stored before it is told; the last one is the outcome, committed before it is told."""
         work = asyncio.create_task(self._work(), name="a run's graph")
         work.add_done_callback(lambda _: self._news.set())
-        started = Started(run_id=self._taken.run, thread_id=self.request.thread_id, attempt=self._taken.attempt)
-        self._tell(Event(started=started))
+        self._tell(Event(started=self._started(self._taken.attempt)))
         try:
             async with aclosing(self._stored(work)) as stored:
                 async for event in stored:
@@ -90,7 +89,10 @@ class Attempt:
             yield await self._ended(await work)
         except (asyncio.CancelledError, GeneratorExit):
             await _stopped(work)
-            await self._give_up(Cancelled("the run's caller left before its end"))
+            if self.request.turn.detached:  # nobody has left: the replica ends
+                await self._give_up(Draining("this replica has ended"))
+            else:
+                await self._give_up(Cancelled("the run's caller left before its end"))
             raise
         except GraphDrained:
             failure = Draining("this replica is shutting down; the run is saved up to its last step")
@@ -185,6 +187,9 @@ class Attempt:
             return None
         return Ending(Run(answer=Answer.FromString(values["answer"])).SerializeToString())
 
+    def _started(self, attempt: int) -> Started:
+        return Started(run_id=self._taken.run, thread_id=self.request.thread_id, attempt=attempt)
+
     def _tell(self, event: Event) -> None:
         self._seq += 1
         if self._seq - self._taken.seq > MOST_EVENTS:
@@ -199,8 +204,12 @@ class Attempt:
             await self._news.wait()
             self._news.clear()
             events, self._told = self._told, []
+            for event in events:
+                if event.HasField("started") and not event.started.run_id:  # an agent, or a writer, begins again
+                    attempt = await self._places.runs.restart(self._taken)
+                    event.started.CopyFrom(self._started(attempt or event.started.attempt))
             if events:
-                await self._places.log.append(Append(self._taken.run, events[0].seq, events))
+                await self._places.log.append(Append(self._taken.run, self._taken.attempt, events[0].seq, events))
             for event in events:
                 yield event
 
@@ -213,7 +222,7 @@ class Attempt:
             base = saved.config["configurable"]["checkpoint_id"] if saved is not None else None
             await self._finish(RUN_STATE_ANSWERED, outcome, base)
         self._seq += 1
-        await self._places.log.append(Append(self._taken.run, self._seq, (), outcome=True))
+        await self._places.log.append(Append(self._taken.run, self._taken.attempt, self._seq, (), outcome=True))
         return last_event(outcome, self._seq)
 
     async def _finish(self, state: "RunState.ValueType", outcome: Run, base: str | None = None) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
     from ragents_server.agents.agent import Agent, Kit
+    from ragents_server.agents.tools.tool import Tool
 
 AGENTS = {
     "simple": "ragents_server.agents.simple:build",
@@ -69,12 +70,14 @@ class Roster:
         self,
         names: Sequence[str],
         *,
-        kit: Callable[[], "Kit"],
+        kit: Callable[[Sequence["Tool"]], "Kit"],
+        tools: Callable[[], AbstractAsyncContextManager[Sequence["Tool"]]],
         saver: Callable[[], AbstractAsyncContextManager[Saver]],
         ends_runs: bool,
     ) -> None:
         self._names = tuple(names)
         self._kit = kit
+        self._tools = tools
         self._saver = saver
         self._ends_runs = ends_runs
         self._loaded: Loaded | None = None
@@ -85,11 +88,7 @@ class Roster:
         """The agents. Raises ConfigurationError for a name or an import path that is wrong."""
         async with self._loading:
             if self._loaded is None:
-                made = await asyncio.to_thread(self._build)
-                saver = await self._stack.enter_async_context(self._saver())
-                keeper: Any = saver
-                graphs = {agent.name: agent.graph.compile(checkpointer=keeper, name=agent.name) for agent in made}
-                self._loaded = Loaded({agent.name: agent for agent in made}, graphs, saver, self._ends_runs)
+                self._loaded = await self._load()
         return self._loaded
 
     @property
@@ -101,10 +100,20 @@ class Roster:
         """Saves what is on its way."""
         await self._stack.aclose()
 
-    def _build(self) -> "list[Agent]":
+    async def _load(self) -> Loaded:
+        async with AsyncExitStack() as stack:
+            tools = await stack.enter_async_context(self._tools())
+            made = await asyncio.to_thread(self._build, tools)
+            saver = await stack.enter_async_context(self._saver())
+            keeper: Any = saver
+            graphs = {agent.name: agent.graph.compile(checkpointer=keeper, name=agent.name) for agent in made}
+            self._stack = stack.pop_all()
+        return Loaded({agent.name: agent for agent in made}, graphs, saver, self._ends_runs)
+
+    def _build(self, tools: Sequence["Tool"]) -> "list[Agent]":
         import_module("ragents_server.agents.attempts")  # with all that running a graph needs
         builders = [builder(name) for name in self._names]
-        kit = self._kit()
+        kit = self._kit(tools)
         return [build(kit) for build in builders]
 
 

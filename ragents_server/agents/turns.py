@@ -179,11 +179,11 @@ class Turns:
         if course.told and look.run is None:
             raise NotFound("the run was deleted with its thread")
         match decide(course.request, look):
-            case Over(run):
+            case Over(run) if not course.told or look.seq <= course.told + 1:
                 yield outcome_event(run.state, run.outcome, max(look.seq, course.told + 1))
             case SameReply(turn):
                 course.request = TurnRequest(course.request.caller, turn)
-            case Follow():
+            case Follow() | Over():
                 run_id = course.request.run_id
                 async with aclosing(tail(self._places.log, run_id, course.told, until_abandoned=True)) as events:
                     async for event in events:

@@ -14,6 +14,7 @@ from ragents_client.v1.agent_pb2 import Run, RunState
 from ragents_client.v1.event_pb2 import Event
 from ragents_server.checkpoints.committer import GroupCommit
 from ragents_server.connections.statements import Pool, read_statements
+from ragents_server.errors import LeaseLost
 from ragents_server.stored.v1.events_pb2 import Events
 
 BATCH, QUEUE = 256, 4096  # appends, or looks, in one statement; that may wait
@@ -21,9 +22,10 @@ BATCH, QUEUE = 256, 4096  # appends, or looks, in one statement; that may wait
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Events of one run from `seq` on; `outcome` stands for one that tells the run's outcome, which the run has."""
+    """Events of one attempt from `seq` on; `outcome` stands for one that tells the run's outcome, which the run has."""
 
     run: str
+    attempt: int
     seq: int
     events: Sequence[Event]
     outcome: bool = False
@@ -55,7 +57,7 @@ class EventLog:
         self._looks = GroupCommit[tuple[str, int], Seen | None](self._watch, size=BATCH, queue=QUEUE)
 
     async def append(self, append: Append) -> None:
-        """Stores events; what was stored under their numbers before stays."""
+        """Stores events. Raises LeaseLost where the run is at another attempt, or gone."""
         await self._appends.submit(append)
 
     async def watch(self, run: str, after: int) -> Seen | None:
@@ -72,10 +74,12 @@ class EventLog:
         async with self._looks.running(), self._appends.running():
             yield
 
-    async def _append(self, batch: Sequence[Append]) -> list[None]:
-        rows = [(one.run, one.seq, one.last, _bytes(one)) for one in batch]
-        await self._pool.execute(self._sql["append"], *(list(column) for column in zip(*rows, strict=True)))
-        return [None] * len(batch)
+    async def _append(self, batch: Sequence[Append]) -> list[None | Exception]:
+        rows = [(one.run, one.attempt, one.seq, one.last, _bytes(one)) for one in batch]
+        columns = (list(column) for column in zip(*rows, strict=True))
+        stored = {(row["run"], row["seq"]) for row in await self._pool.fetch(self._sql["append"], *columns)}
+        lost = LeaseLost("another replica goes on with the run, or it was deleted")
+        return [None if (one.run, one.seq) in stored else lost for one in batch]
 
     async def _watch(self, batch: Sequence[tuple[str, int]]) -> list[Seen | None]:
         runs, afters = zip(*batch, strict=True)

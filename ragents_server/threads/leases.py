@@ -59,7 +59,7 @@ class Leases:
             await asyncio.sleep(RENEWAL)
             try:
                 await self._renew()
-            except Exception as error:  # noqa: BLE001 - were this to end, no lease would be renewed any more
+            except Exception as error:  # were this to end, no lease would be renewed any more
                 log.warning(
                     "leases were not renewed: %s",
                     type(error).__name__,

@@ -124,6 +124,11 @@ class Runs:
         arguments = (taken.key, taken.token, taken.run, state, outcome.SerializeToString(), base)
         return await self._pool.fetchval(self._sql["finish"], *arguments) is not None
 
+    async def restart(self, taken: Taken) -> int | None:
+        """The number of a new attempt within this one: what was told of the answer so far is void."""
+        attempt: int | None = await self._pool.fetchval(self._sql["restart"], taken.run)
+        return attempt
+
     async def release(self, taken: Taken) -> None:
         """Gives the lease back; the run stays as it is, for somebody to go on with."""
         await self._pool.execute(self._sql["release"], taken.key, taken.token)

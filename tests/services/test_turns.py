@@ -155,6 +155,13 @@ def test_the_events_are_numbered_without_gaps_and_the_last_one_is_the_answer(age
     assert "".join(event.delta.text for event in events) == events[-1].answer.text == "0: which mole is it"
 
 
+def test_an_agent_that_begins_again_counts_as_one_more_attempt_of_the_run(agents: Any) -> None:
+    events = [one.event for one in streamed(agents, turn("begin again"))]
+    begun = [event.started for event in events if event.HasField("started")]
+    assert [one.attempt for one in begun] == [1, 2]
+    assert begun[0].run_id == begun[1].run_id and begun[0].thread_id == begun[1].thread_id
+
+
 def test_the_same_request_again_runs_nothing(agents: Any, word: str) -> None:
     asked = turn(word)
     first, again = run(agents, asked), run(agents, asked)

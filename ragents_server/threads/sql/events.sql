@@ -2,9 +2,11 @@
 WITH unsynced AS (SELECT set_config('synchronous_commit', 'off', true))
 INSERT INTO run_events (run, seq, last, events)
 SELECT g.run, g.seq, g.last, g.events
-FROM unsynced, unnest($1::text[], $2::integer[], $3::integer[], $4::bytea[]) AS g(run, seq, last, events)
-JOIN runs r ON r.id = g.run
+FROM unsynced, unnest($1::text[], $2::integer[], $3::integer[], $4::integer[], $5::bytea[])
+    AS g(run, attempt, seq, last, events)
+JOIN runs r ON r.id = g.run AND r.attempt = g.attempt -- else a replica that was frozen tells its story beside another's
 ON CONFLICT DO NOTHING
+RETURNING run, seq
 
 -- name: watch
 SELECT g.n, r.state, r.outcome, t.run = r.id AND t.leased_until > clock_timestamp() AS leased, e.events,

@@ -45,6 +45,9 @@ RETURNING id
 -- name: release
 UPDATE threads SET token = token + 1, leased_until = '-infinity' WHERE key = $1 AND token = $2
 
+-- name: restart
+UPDATE runs SET attempt = attempt + 1 WHERE id = $1 RETURNING attempt
+
 -- name: cancel
 WITH thread AS (
     UPDATE threads SET token = token + 1, leased_until = '-infinity' WHERE key = $1 AND run = $2 RETURNING key
