@@ -8,7 +8,7 @@ is the fish", "what does Ann have", "who has what".
 import re
 from dataclasses import dataclass
 
-from ragents_server.solving.formulas import Atom, Backend, Formula, Not, Or, exactly_one, is_satisfiable, verdict
+from ragents_server.solving.formulas import Atom, Backend, Formula, Not, Or, exactly_one, is_satisfiable, verdicts
 from ragents_server.solving.sentences import Puzzle, listed, members
 from ragents_server.solving.solution import CANNOT_BE_TOLD, CONTRADICTION, OutsideError, Solution
 from ragents_server.solving.vocabulary import closed_class
@@ -56,7 +56,8 @@ def solve_assignments(text: Puzzle, backend: Backend = "auto") -> Solution:
     steps = tuple(f"Given: {one}" for one in text.premises)
     if not is_satisfiable(world, backend):
         return Solution("puzzle", CONTRADICTION, "The premises contradict each other.", steps)
-    pairs = {(x, t): verdict(world, _has(x, t), backend) for x in setting.people for t in setting.things}
+    known = verdicts(world, [_has(x, t).name for x in setting.people for t in setting.things], backend)
+    pairs = {(x, t): known[_has(x, t).name] for x in setting.people for t in setting.things}
     sure = [f"{x}: {t}" for (x, t), one in pairs.items() if one == "yes"]
     steps += (f"Follows: {', '.join(sure) if sure else 'nothing for sure'}",)
     return _told(asked, setting, pairs, steps)

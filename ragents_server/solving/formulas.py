@@ -92,8 +92,31 @@ def verdict(premises: Sequence[Formula], asked: Formula, backend: Backend = "aut
     )
 
 
+def verdicts(premises: Sequence[Formula], names: Sequence[str], backend: Backend = "auto") -> dict[str, str]:
+    """The verdict on each atom; every world that is found settles several of them at once."""
+    world = model(premises, backend)
+    if world is None:
+        return dict.fromkeys(names, CONTRADICTION)
+    seen = {name: {world.get(name, False)} for name in names}
+    for name in names:
+        if len(seen[name]) == 1:
+            (value,) = seen[name]
+            other = model([*premises, Not(Atom(name)) if value else Atom(name)], backend)
+            if other is not None:
+                for one in names:
+                    seen[one].add(other.get(one, False))
+    return {
+        name: CANNOT_BE_TOLD if len(values) > 1 else "yes" if True in values else "no" for name, values in seen.items()
+    }
+
+
 def is_satisfiable(formulas: Sequence[Formula], backend: Backend = "auto") -> bool:
     """Whether all can be true at once; UnsolvedError where that is too much to find out."""
+    return model(formulas, backend) is not None
+
+
+def model(formulas: Sequence[Formula], backend: Backend = "auto") -> dict[str, bool] | None:
+    """A world in which all are true, None where there is none; UnsolvedError where that is too much to find out."""
     count = len(atoms(formulas))
     use_z3 = backend == "z3" or (backend == "auto" and count > _SMALL and has_z3())
     if count > (MOST_ATOMS if use_z3 else MOST_ATOMS_SYMPY):
@@ -107,14 +130,15 @@ def has_z3() -> bool:
     return find_spec("z3") is not None
 
 
-def _by_sympy(formulas: Sequence[Formula]) -> bool:
+def _by_sympy(formulas: Sequence[Formula]) -> dict[str, bool] | None:
     sympy, logic = import_module("sympy"), import_module("sympy.logic.inference")
     symbols = {name: sympy.Symbol(f"p{at}") for at, name in enumerate(atoms(formulas))}
     found = _made(And(tuple(formulas)), symbols, sympy.Not, sympy.And, sympy.Or)
-    return logic.satisfiable(found) is not False
+    world = logic.satisfiable(found)
+    return {name: bool(world.get(symbol, False)) for name, symbol in symbols.items()} if world is not False else None
 
 
-def _by_z3(formulas: Sequence[Formula]) -> bool:
+def _by_z3(formulas: Sequence[Formula]) -> dict[str, bool] | None:
     z3 = import_module("z3")
     context = z3.Context()  # of its own: the shared one must not be used by two threads
     symbols = {name: z3.Bool(f"p{at}", context) for at, name in enumerate(atoms(formulas))}
@@ -129,7 +153,10 @@ def _by_z3(formulas: Sequence[Formula]) -> bool:
     found = solver.check()
     if found == z3.unknown:
         raise UnsolvedError("The puzzle takes longer than what is spent on one here.")
-    return bool(found == z3.sat)
+    if found == z3.unsat:
+        return None
+    world = solver.model()
+    return {name: z3.is_true(world.eval(symbol)) for name, symbol in symbols.items()}
 
 
 def _made(formula: Formula, symbols: Mapping[str, Any], negate: Any, conjoin: Any, disjoin: Any) -> Any:

@@ -266,6 +266,13 @@ _IDIOMS: tuple[_Idiom, ...] = (
         r"(?: each| apiece| a piece| per piece| per NOUN)?",
         _times,
     ),
+    _idiom(
+        r"(?:the |a )?(?:%|percentage) (?:change|increase|decrease|growth|rise|difference|drop) (?:from|between) NUM "
+        r"(?:to|and) NUM",
+        _growth,
+        "%",
+    ),
+    _idiom(r"(\d+) NOUN(?: NOUN)? (?:at|for|costing) PRICE(?: each| apiece| a piece| per piece)", _times),
 )
 
 

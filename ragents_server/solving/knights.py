@@ -16,7 +16,7 @@ from ragents_server.solving.formulas import (
     exactly_one,
     is_satisfiable,
     same,
-    verdict,
+    verdicts,
 )
 from ragents_server.solving.sentences import Puzzle, listed
 from ragents_server.solving.solution import CANNOT_BE_TOLD, CONTRADICTION, OutsideError, Solution
@@ -56,7 +56,7 @@ def solve_knights(text: Puzzle, backend: Backend = "auto") -> Solution:
     steps = tuple(f"{who} is a knight exactly if this is true: {claim}" for who, claim in said)
     if not is_satisfiable(world, backend):
         return Solution("puzzle", CONTRADICTION, "Nobody can be a knight or a knave so that all this is said.", steps)
-    known = {name: verdict(world, Atom(name), backend) for name in names}
+    known = verdicts(world, names, backend)
     steps += tuple(
         f"{name} as a {'knave' if one == 'yes' else 'knight'} contradicts what is said"
         for name, one in known.items()

@@ -10,7 +10,19 @@ One rule at least must be given, and what is asked must be among its clauses.
 import re
 from dataclasses import dataclass, field
 
-from ragents_server.solving.formulas import And, Atom, Backend, Formula, Not, Or, atoms, implies, same, verdict
+from ragents_server.solving.formulas import (
+    And,
+    Atom,
+    Backend,
+    Formula,
+    Not,
+    Or,
+    atoms,
+    implies,
+    same,
+    verdict,
+    verdicts,
+)
 from ragents_server.solving.sentences import Puzzle
 from ragents_server.solving.solution import CANNOT_BE_TOLD, CONTRADICTION, OutsideError, Solution
 from ragents_server.solving.vocabulary import closed_class
@@ -106,7 +118,7 @@ def solve_propositions(text: Puzzle, backend: Backend = "auto") -> Solution:
 
 def _worlds(premises: list[Formula], known: list[str], clauses: _Clauses, backend: Backend) -> tuple[str, ...]:
     """What follows about each clause."""
-    found = [(name, verdict(premises, Atom(name), backend)) for name in known[:8]]
+    found = verdicts(premises, known[:8], backend).items()
     sure = [f"{clauses.told(Atom(name))}: {one}" for name, one in found if one in {"yes", "no"}]
     return (f"What follows: {'; '.join(sure)}",) if sure else ()
 

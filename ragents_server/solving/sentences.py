@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ragents_server.solving.solution import OutsideError
 
-MOST_SENTENCES = 24
+MOST_SENTENCES = 40
 NAME = (
     r"(?:(?:the|a|an|my|our) )?[^\W\d_][\w'-]*(?: (?!(?:is|are|was|were|has|does|did|and|or|than|but|"
     r"nor)\b)[^\W\d_][\w'-]*){0,2}"

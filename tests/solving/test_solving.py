@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from datetime import date
+from pathlib import Path
 from random import Random
 from types import ModuleType
 
@@ -165,6 +166,38 @@ def test_a_day_above_twelve_decides_for_all_dates_of_the_text() -> None:
     assert solved("How many days are there from 13/02/2024 to 01/03/2024?").value == "17"
     assert solved("How many days are there from 02/13/2024 to 03/01/2024?").value == "17"
     assert solved("How many days are there from 1.3.2024 to 2.3.2024?").value == "1"
+
+
+def examples() -> list[str]:
+    """Those of the page about the grammar; one that begins with an ellipsis has the premises of the one before it."""
+    page = (Path(__file__).parents[2] / "docs" / "solving.md").read_text(encoding="utf-8")
+    rows = page.partition("| form | examples |")[2].partition("\n\n")[0].splitlines()[2:]
+    found = list[str]()
+    for row in rows:
+        premises = ""
+        for example in row.strip("| ").partition(" | ")[2].split(" · "):
+            text = example.strip("`")
+            found.append(premises + text.removeprefix("… ") if text.startswith("… ") else text)
+            premises = premises if text.startswith("… ") else text[: text.rstrip(".?!").rfind(". ") + 2]
+    return found
+
+
+@pytest.mark.parametrize("text", examples())
+def test_the_page_s_examples_are_solved(text: str) -> None:
+    assert solved(text).solved
+
+
+def test_a_larger_puzzle_is_solved_by_z3_and_refused_in_words_without_it() -> None:
+    pytest.importorskip("z3")
+    people = ["Ann", "Bob", "Cid", "Dora", "Emil", "Fay", "Gus", "Hana"]
+    things = ["cat", "dog", "fish", "parrot", "horse", "goat", "mouse", "snake"]
+    facts = " ".join(f"{person} has the {thing}." for person, thing in zip(people[1:], things[1:], strict=True))
+    listed = ", ".join(f"a {thing}" for thing in things[:-1]) + f" and a {things[-1]}"
+    text = f"{', '.join(people[:-1])} and {people[-1]} each have one of {listed}. {facts} Who has the cat?"
+    found = [solve(text, today=TODAY, backend=backend) for backend in ("z3", "sympy")]
+    assert [one.value for one in found if isinstance(one, Solution)] == ["Ann", ""]
+    assert isinstance(found[1], Solution)
+    assert "larger" in found[1].text
 
 
 @settings(max_examples=300, deadline=None)
