@@ -12,6 +12,7 @@ from ragents_server.agents.roster import AGENTS, Roster, Saver
 from ragents_server.agents.turns import Turns, Usual
 from ragents_server.connections.redis import Redis, open_redis
 from ragents_server.errors import ConfigurationError
+from ragents_server.index.fields import Fields
 from ragents_server.index.statements import Pool
 from ragents_server.index.texts import Texts
 from ragents_server.models.chat import ChatModel
@@ -99,7 +100,7 @@ def kit_of(
 
     model = Rules() if chat is None else chat.langchain if isinstance(chat, LangChainChat) else Bridged(chat=chat)
     tools = loading.with_approval([*_tools(settings, pool, retriever), *further], split(settings.tool_approval))
-    return Kit(engine=engine, retriever=retriever, writer=writer, model=model, toolbox=Box(tools))
+    return Kit(engine, retriever, writer, model, Box(tools), Fields(pool))
 
 
 def _tools(settings: Settings, pool: Pool, retriever: Retriever) -> "list[Tool]":
