@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 RECURSION = 100  # supersteps; agents' own budgets end far below
 MOST_EVENTS = 100_000  # of one attempt
+LOST = "another replica goes on with the thread, or the run was cancelled"
 
 
 class Attempt:
@@ -75,13 +76,14 @@ class Attempt:
         self._told: list[Event] = []  # not stored yet
         self._news = asyncio.Event()
         self._seq = taken.seq
+        self._attempt = taken.attempt  # rises where the agent begins again
         self._config: RunnableConfig = {"configurable": {"thread_id": taken.key}, "recursion_limit": RECURSION}
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Every event, stored before it is told; the last one is the outcome, committed before it is told."""
         work = asyncio.create_task(self._work(), name="a run's graph")
         work.add_done_callback(lambda _: self._news.set())
-        self._tell(Event(started=self._started(self._taken.attempt)))
+        self._tell(Event(started=self._started(self._attempt)))
         try:
             async with aclosing(self._stored(work)) as stored:
                 async for event in stored:
@@ -206,12 +208,18 @@ class Attempt:
             events, self._told = self._told, []
             for event in events:
                 if event.HasField("started") and not event.started.run_id:  # an agent, or a writer, begins again
-                    attempt = await self._places.runs.restart(self._taken)
-                    event.started.CopyFrom(self._started(attempt or event.started.attempt))
+                    self._attempt = await self._restarted()
+                    event.started.CopyFrom(self._started(self._attempt))
             if events:
-                await self._places.log.append(Append(self._taken.run, self._taken.attempt, events[0].seq, events))
+                await self._places.log.append(Append(self._taken.run, self._attempt, events[0].seq, events))
             for event in events:
                 yield event
+
+    async def _restarted(self) -> int:
+        attempt = await self._places.runs.restart(self._taken.run, self._attempt)
+        if attempt is None:
+            raise LeaseLost(LOST)
+        return attempt
 
     async def _ended(self, outcome: Run) -> Event:
         """The outcome's event, once the outcome is committed."""
@@ -222,12 +230,12 @@ class Attempt:
             base = saved.config["configurable"]["checkpoint_id"] if saved is not None else None
             await self._finish(RUN_STATE_ANSWERED, outcome, base)
         self._seq += 1
-        await self._places.log.append(Append(self._taken.run, self._taken.attempt, self._seq, (), outcome=True))
+        await self._places.log.append(Append(self._taken.run, self._attempt, self._seq, (), outcome=True))
         return last_event(outcome, self._seq)
 
     async def _finish(self, state: "RunState.ValueType", outcome: Run, base: str | None = None) -> None:
         if not await self._places.runs.finish(self._taken, state, outcome, base=base):
-            raise LeaseLost("another replica goes on with the thread, or the run was cancelled")
+            raise LeaseLost(LOST)
 
     async def _give_up(self, error: RagentsError) -> None:
         """Gives the lease back and says why; a detached run stopped by a drain is for another replica to go on with."""

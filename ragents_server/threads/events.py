@@ -74,7 +74,7 @@ class EventLog:
         async with self._looks.running(), self._appends.running():
             yield
 
-    async def _append(self, batch: Sequence[Append]) -> list[None | Exception]:
+    async def _append(self, batch: Sequence[Append]) -> list[Exception | None]:
         rows = [(one.run, one.attempt, one.seq, one.last, _bytes(one)) for one in batch]
         columns = (list(column) for column in zip(*rows, strict=True))
         stored = {(row["run"], row["seq"]) for row in await self._pool.fetch(self._sql["append"], *columns)}

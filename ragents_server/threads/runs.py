@@ -124,10 +124,10 @@ class Runs:
         arguments = (taken.key, taken.token, taken.run, state, outcome.SerializeToString(), base)
         return await self._pool.fetchval(self._sql["finish"], *arguments) is not None
 
-    async def restart(self, taken: Taken) -> int | None:
-        """The number of a new attempt within this one: what was told of the answer so far is void."""
-        attempt: int | None = await self._pool.fetchval(self._sql["restart"], taken.run)
-        return attempt
+    async def restart(self, run: str, attempt: int) -> int | None:
+        """The number of a new attempt after this one, so that what was told is void; None: somebody else is at it."""
+        following: int | None = await self._pool.fetchval(self._sql["restart"], run, attempt)
+        return following
 
     async def release(self, taken: Taken) -> None:
         """Gives the lease back; the run stays as it is, for somebody to go on with."""

@@ -46,7 +46,7 @@ RETURNING id
 UPDATE threads SET token = token + 1, leased_until = '-infinity' WHERE key = $1 AND token = $2
 
 -- name: restart
-UPDATE runs SET attempt = attempt + 1 WHERE id = $1 RETURNING attempt
+UPDATE runs SET attempt = attempt + 1 WHERE id = $1 AND attempt = $2 RETURNING attempt
 
 -- name: cancel
 WITH thread AS (
