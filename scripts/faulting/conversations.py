@@ -74,15 +74,17 @@ class Conversations:
         self._answered = asyncio.Condition()
 
     def begin(self, said: Said) -> None:
-        """Before it is sent."""
-        self.said[said.question] = said
+        """Before it is sent; several may send the same."""
+        self.said.setdefault(said.question, said)
 
     async def acknowledge(self, said: Said, answer: str, findings: Findings) -> None:
         """An OK came; a second one must say the same."""
-        if said.answer and said.answer != answer:
-            findings.blame("differing", f"{said.question!r} was answered {said.answer!r}, then {answer!r}")
-        if not said.answer:
-            said.answer, said.answered = answer, monotonic()
+        first = self.said[said.question]
+        for one in (first, said):
+            if one.answer not in ("", answer):
+                findings.blame("differing", f"{one.question!r} was answered {one.answer!r}, then {answer!r}")
+            if not one.answer:
+                one.thread, one.run, one.answer, one.answered = said.thread, said.run, answer, monotonic()
         async with self._answered:
             self._answered.notify_all()
 

@@ -47,7 +47,7 @@ async def deployed(
         async with (
             embedded_postgres(folder / DATABASE) as database,
             redis_server() as redis,
-            chat_model(model or Model(delay=delay)) as model,
+            chat_model(model or Model(delay=delay)) as chat,
         ):
             settings: dict[str, object] = {
                 "database": database,
@@ -56,11 +56,11 @@ async def deployed(
                 "keys": write_keys(folder / "keys.json", keys),
                 "embedding_threads": 1,
                 "chat_model": PLAIN if short else LANGCHAIN,
-                "chat_url": model.url,
+                "chat_url": chat.url,
             }
             rows = [settings | {"chat_key": f"replica-{at}"} | own for at, own in enumerate(each)]
             async with replicas(folder, rows, program=program) as running:
-                yield Deployment(folder, database, running, redis, model)
+                yield Deployment(folder, database, running, redis, chat)
 
 
 def say(words: str) -> None:

@@ -72,6 +72,12 @@ class Followers:
         except TimeoutError:
             self._findings.blame("unfollowed", f"{said.run} had no outcome after {PATIENCE:g} s")
 
+    async def all_of(self, said: Said, at: int) -> list[Event]:
+        """Everything that is stored of a run that is over."""
+        request = AttachRunRequest(run_id=said.run)
+        call = stub_of(self._replicas[at]).AttachRun(request, timeout=TIMEOUT, metadata=said.key.metadata)
+        return [response.event async for response in call]
+
     async def follow(self, said: Said, after: int, at: int) -> Event | None:
         """Attaches until the run has ended, at the next replica each time; None when it was cancelled."""
         while True:

@@ -15,8 +15,7 @@ from scripts.faulting.replicas import Replica
 
 AGENT = "talker"
 UNARY, STREAM, DETACHED, LEAVING = "unary", "stream", "detached", "leaving"
-TIMEOUT = 30.0  # seconds of a call
-PATIENCE = 60.0  # seconds until a turn must have been answered
+TIMEOUT = 30.0  # seconds of a call; a turn must have been answered within two of them
 PAUSE = 0.05  # seconds before it is sent again
 AGAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED}  # the thread may have been busy for long
 FOLLOWED = 0.25  # share of streams that somebody else follows too
@@ -26,35 +25,42 @@ class Speakers:
     """Send turns in every way there is, and hold what they are told against each other."""
 
     def __init__(
-        self, replicas: Sequence[Replica], conversations: Conversations, findings: Findings, draw: random.Random
+        self,
+        replicas: Sequence[Replica],
+        conversations: Conversations,
+        findings: Findings,
+        draw: random.Random,
+        *,
+        timeout: float = TIMEOUT,
     ) -> None:
         self.followers = Followers(replicas, findings, draw)
-        self._replicas = replicas
+        self.replicas = replicas
         self._conversations = conversations
         self._findings = findings
         self._draw = draw
+        self._timeout = timeout
 
     async def say(self, said: Said, at: int) -> None:
         """Until it is answered; `at` is the replica that is asked first."""
         self._conversations.begin(said)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(2 * self._timeout):
                 while not await self._tried(said, at):
                     at += 1
                     await asyncio.sleep(PAUSE)
         except TimeoutError:
-            words = f"{said.way} {said.question!r} was not answered within {PATIENCE:g} s, sent {said.sends} times"
+            words = f"{said.way} {said.question!r} was not answered within {2 * self._timeout:g} s, sent {said.sends} times"
             self._findings.blame("failed", f"{words}: {said.refusal}")
 
     async def kept(self, place: Place, at: int) -> list[Kept]:
         """The thread's exchanges, as one replica tells them."""
-        stub, request = stub_of(self._replicas[at]), GetThreadRequest(thread_id=place.thread)
-        found = await stub.GetThread(request, timeout=TIMEOUT, metadata=place.key.metadata)
+        stub, request = stub_of(self.replicas[at]), GetThreadRequest(thread_id=place.thread)
+        found = await stub.GetThread(request, timeout=self._timeout, metadata=place.key.metadata)
         return [Kept(one.question, one.answer) for one in found.exchanges]
 
     async def _tried(self, said: Said, at: int) -> bool:
         """Whether it need not be sent again."""
-        replica = self._replicas[at % len(self._replicas)]
+        replica = self.replicas[at % len(self.replicas)]
         said.sends += 1
         try:
             with replica.on_its_way():
@@ -74,7 +80,7 @@ class Speakers:
 
     async def _run(self, said: Said, replica: Replica) -> None:
         request = RunRequest(turn=turn_of(said))
-        run = (await stub_of(replica).Run(request, timeout=TIMEOUT, metadata=said.key.metadata)).run
+        run = (await stub_of(replica).Run(request, timeout=self._timeout, metadata=said.key.metadata)).run
         await self._answered(said, run)
 
     async def _answered(self, said: Said, run: Run) -> None:
@@ -87,7 +93,7 @@ class Speakers:
     async def _stream(self, said: Said, replica: Replica, at: int) -> None:
         """Hears all of it; whoever leaves, or knows that it is detached, goes at the first event of the run."""
         request = StreamRunRequest(turn=turn_of(said))
-        call = stub_of(replica).StreamRun(request, timeout=TIMEOUT, metadata=said.key.metadata)
+        call = stub_of(replica).StreamRun(request, timeout=self._timeout, metadata=said.key.metadata)
         last, deltas, follow_at = 0, "", self._draw.randint(1, 6) if self._draw.random() < FOLLOWED else 0
         async for response in call:
             event = response.event
@@ -118,10 +124,10 @@ class Speakers:
         self._findings.counts["detached"] += 1
         while True:
             at += 1
-            stub = stub_of(self._replicas[at % len(self._replicas)])
+            stub = stub_of(self.replicas[at % len(self.replicas)])
             request = GetRunRequest(run_id=said.run)
             try:
-                run = (await stub.GetRun(request, timeout=TIMEOUT, metadata=said.key.metadata)).run
+                run = (await stub.GetRun(request, timeout=self._timeout, metadata=said.key.metadata)).run
             except grpc.aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.UNAVAILABLE:
                     raise

@@ -99,9 +99,8 @@ class Takeovers:
             async with asyncio.timeout(PATIENCE):
                 await conversations.until(lambda: max(waits(), default=0.0) < inf)
         except TimeoutError:
-            say(
-                f"not on after {PATIENCE:g} s: {[one.thread for one in places if conversations.goes_on(one, since) == inf]}"
-            )
+            late = [place.thread for place in places if conversations.goes_on(place, since) == inf]
+            say(f"not on after {PATIENCE:g} s: {late}")
         return max(waits(), default=0.0)
 
 

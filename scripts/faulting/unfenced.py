@@ -1,0 +1,78 @@
+"""The server with a part of its agents changed, for the test of late writes.
+
+`python -m scripts.faulting.unfenced fenced`: a replica that was frozen hesitates before it looks at its leases, so that
+the fence around its writes is all that stops them; what the fence refuses is told in the log.
+`unfenced`: the same without the fence, for the control: the test must find what comes of that.
+"""
+
+import asyncio
+import logging
+import sys
+from time import monotonic
+from typing import Any
+
+from ragents_server import __main__ as server
+from ragents_server import running
+from ragents_server.agents.roster import Roster
+from ragents_server.checkpoints import postgres, saver
+from ragents_server.errors import LeaseLost
+from ragents_server.threads.leases import RENEWAL, Leases
+
+REFUSED = "the fence refused a write"
+HESITATION = 1.5  # seconds
+
+log = logging.getLogger(__name__)
+
+
+class Hesitant(Leases):
+    """Renews late what it should have renewed long before."""
+
+    _renewed = 0.0
+
+    async def _renew(self) -> None:
+        if self._renewed and monotonic() - self._renewed > 2 * RENEWAL:
+            await asyncio.sleep(HESITATION)
+        self._renewed = monotonic()
+        await super()._renew()
+
+
+class Watched(saver.Saver):
+    """Tells what is refused."""
+
+    async def aput(self, *args: Any, **kwargs: Any) -> Any:
+        """As it is, but heard."""
+        try:
+            return await super().aput(*args, **kwargs)
+        except LeaseLost:
+            log.warning(REFUSED)
+            raise
+
+    async def aput_writes(self, *args: Any, **kwargs: Any) -> None:
+        """As it is, but heard."""
+        try:
+            await super().aput_writes(*args, **kwargs)
+        except LeaseLost:
+            log.warning(REFUSED)
+            raise
+
+
+class Late(Roster):
+    """Ends runs after their last checkpoint, as it must where no fence ends them with it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "ends_runs": False})
+
+
+def unfence() -> None:
+    """Takes the fence out."""
+    saver.current_fence = lambda thread: None  # noqa: ARG005 - there is none around any thread
+    running.Roster = Late  # type: ignore[misc] # the program is to be another
+
+
+KINDS = {"fenced": lambda: None, "unfenced": unfence}
+
+if __name__ == "__main__":
+    running.Leases = Hesitant  # type: ignore[misc]
+    postgres.Saver = Watched  # type: ignore[misc]
+    KINDS[sys.argv[1]]()
+    server.main([])
