@@ -118,7 +118,7 @@ class _Nodes:
         read = await self._constrained(text, question)
         if read.unclear is not None:
             return _asking(state, text, Unclear.of(read.unclear))
-        pronoun = unexplained(read.text) if not question.history and not state["clarified"] else None
+        pronoun = unexplained(text) if not question.history and not state["clarified"] else None
         if pronoun is not None:
             return _asking(state, text, pronoun)
         if read.told:
@@ -189,7 +189,7 @@ def _searched(state: Logical) -> Question:
     question = asked(state)
     question.text = state["rest"]
     question.conditions.extend(Condition.FromString(one) for one in state["conditions"])
-    if not leans(question.text):
+    if not leans(state["text"]):
         question.ClearField("history")
     return question
 

@@ -16,6 +16,15 @@ DOCUMENT = (
 THE = r"(?:the |all |all the |my |our |any |those )?"
 
 
+NOTHING = "\0"
+_HELPER = re.compile(r"\b(does|did|do)\s*$", re.IGNORECASE)
+_INSTEAD = {"does": "it", "did": "it", "do": "they"}
+# What led to the words that were taken out, where nothing else follows.
+_DANGLING = re.compile(
+    r"(?:^|(?<=\s))(?:in|of|from|among|within|across|for|using)\s+\0\s*(?=[?.!,;:]|$)", re.IGNORECASE
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Constraint:
     """Characters `start` to `end` of the question say it; `told` is what people are told of it."""
@@ -72,13 +81,17 @@ def by_name(fields: Sequence[Field], said: str) -> list[Field]:
 
 def without(text: str, constraints: Sequence[Constraint]) -> str:
     """The text without the words of its constraints; the text itself where nothing that asks is left."""
+    if not constraints:
+        return text
     rest, at = "", 0
     for one in sorted(constraints, key=lambda one: one.start):
-        rest += text[at : one.start] + " "
+        before = text[at : one.start]
+        helper = _HELPER.search(before)  # "what does plan.pdf say" becomes "what does it say"
+        rest += f"{before} {_INSTEAD[helper.group(1).lower()] if helper else NOTHING} "
         at = one.end
-    rest = re.sub(r"\s+", " ", rest + text[at:])
+    rest = _DANGLING.sub("", rest + text[at:])
+    rest = re.sub(r"[\s\0]+", " ", rest)
     rest = re.sub(r"\s+([,.;:?!])", r"\1", rest)
-    rest = re.sub(r"(?:^|\s)(?:in|of|from|among|within|across|for|using)(?=[?.!,;:]|$)", "", rest, flags=re.IGNORECASE)
     rest = re.sub(r"[,;:]+(?=[?.!])|(?<=[,;])[,;]+", "", rest)
     rest = re.sub(r"^(?:[\s,.;:!?]|(?:and|but|then)\b)+", "", rest).strip()
     return rest if len(re.findall(r"[^\W_]{2,}", rest)) > 1 else text
