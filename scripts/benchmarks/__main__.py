@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from scripts.benchmarks.errors import BenchError
 from scripts.measuring import Script, run
 
-BENCHES = {"main": "scripts.benchmarks.main", "cache": "scripts.benchmarks.cache"}
+BENCHES = {
+    "main": "scripts.benchmarks.main",
+    "cache": "scripts.benchmarks.cache",
+    "agents": "scripts.benchmarks.agents",
+}
 SCRIPT = Script(
     command="scripts/bench",
     sentence="Measure speed on loopback.",
