@@ -9,12 +9,22 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ragents_server.errors import StateUnavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[Item, Result]):
+    item: Item
+    keys: Collection[Hashable]
+    weight: int
+    done: "asyncio.Future[Result]"
+
 
 DRAIN_SECONDS = 10.0
 MOST_WEIGHT = 8 * 2**20
@@ -49,7 +59,7 @@ class GroupCommit(Generic[Item, Result]):
         self._weight = weight
         self._undone = undone
         self._room = asyncio.Semaphore(queue)
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._called = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -57,13 +67,14 @@ class GroupCommit(Generic[Item, Result]):
 
     async def submit(self, item: Item) -> Result:
         """The item's own result, or its exception. Raises StateUnavailable once this is closed."""
+        keys, weight = self._keys(item), self._weight(item)
         await self._room.acquire()
         if self._closed:
             self._room.release()
             raise StateUnavailable(STOPPED)
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_seen)
-        self._waiting.append((item, done))
+        self._waiting.append(_Waiting(item, keys, weight, done))
         self._idle.clear()
         self._called.set()
         return await asyncio.shield(done)
@@ -101,25 +112,24 @@ class GroupCommit(Generic[Item, Result]):
             self._waiting.clear()
             self._idle.set()
 
-    def _batch(self) -> list[tuple[Item, "asyncio.Future[Result]"]]:
+    def _batch(self) -> list[_Waiting[Item, Result]]:
         """The next items, in order; one that shares a key with an item before it, taken or not, waits."""
-        batch = list[tuple[Item, asyncio.Future[Result]]]()
-        left = deque[tuple[Item, asyncio.Future[Result]]]()
+        batch = list[_Waiting[Item, Result]]()
+        left = deque[_Waiting[Item, Result]]()
         seen: set[Hashable] = set()
         weight = 0
         while self._waiting and len(batch) < self._size and weight < MOST_WEIGHT:
-            item, done = self._waiting.popleft()
-            keys = self._keys(item)
-            if seen.isdisjoint(keys):
-                batch.append((item, done))
-                weight += self._weight(item)
+            one = self._waiting.popleft()
+            if seen.isdisjoint(one.keys):
+                batch.append(one)
+                weight += one.weight
             else:
-                left.append((item, done))
-            seen.update(keys)
+                left.append(one)
+            seen.update(one.keys)
         self._waiting.extendleft(reversed(left))
         return batch
 
-    async def _commit(self, batch: Sequence[tuple[Item, "asyncio.Future[Result]"]]) -> None:
+    async def _commit(self, batch: Sequence[_Waiting[Item, Result]]) -> None:
         try:
             await self._attempt(batch)
         except asyncio.CancelledError:
@@ -131,31 +141,31 @@ class GroupCommit(Generic[Item, Result]):
             for _ in batch:
                 self._room.release()
 
-    async def _attempt(self, batch: Sequence[tuple[Item, "asyncio.Future[Result]"]]) -> None:
+    async def _attempt(self, batch: Sequence[_Waiting[Item, Result]]) -> None:
         try:
-            results = await self._execute([item for item, _ in batch])
+            results = await self._execute([one.item for one in batch])
         except Exception as error:
             if len(batch) == 1 or not self._undone(error):
                 raise
             for one in batch:
                 await self._alone(one)
             return
-        for (_, done), result in zip(batch, results, strict=True):
-            _settle(done, result)
+        for one, result in zip(batch, results, strict=True):
+            _settle(one.done, result)
 
-    async def _alone(self, one: tuple[Item, "asyncio.Future[Result]"]) -> None:
+    async def _alone(self, one: _Waiting[Item, Result]) -> None:
         """Its failure is its own; where the store has gone away meanwhile, the others find that out too."""
         try:
-            (result,) = await self._execute([one[0]])
+            (result,) = await self._execute([one.item])
         except Exception as error:  # noqa: BLE001 - its caller sees it
             self._fail([one], error)
         else:
-            _settle(one[1], result)
+            _settle(one.done, result)
 
-    def _fail(self, batch: Collection[tuple[Item, "asyncio.Future[Result]"]], error: Exception) -> None:
-        for _, done in batch:
-            if not done.done():
-                done.set_exception(error)
+    def _fail(self, batch: Collection[_Waiting[Item, Result]], error: Exception) -> None:
+        for one in batch:
+            if not one.done.done():
+                one.done.set_exception(error)
 
 
 def _settle(done: "asyncio.Future[Result]", result: Result | Exception) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 from asyncpg import Record
@@ -52,26 +53,23 @@ class PostgresStore:
         self._pool = pool
         self._put = _sql("put")
         self._get = _sql("get", "whole")
-        self._puts: GroupCommit[Put, bool] = GroupCommit(
-            self._execute_puts, size=BATCH, queue=QUEUE, keys=_thread, weight=_size, undone=_is_undone
-        )
-        self._writes: GroupCommit[Writes, None] = GroupCommit(
-            self._execute_writes, size=BATCH, queue=QUEUE, keys=_tasks, weight=_written, undone=_is_undone
+        self._items: GroupCommit[Put | Writes, bool] = GroupCommit(
+            self._execute, size=BATCH, queue=QUEUE, keys=_keys, weight=_weight, undone=_is_undone
         )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Writes inside the block, and what waits at its end."""
-        async with self._puts.running(), self._writes.running():
+        async with self._items.running():
             yield
 
     async def put(self, put: Put) -> bool:
         """With all that goes with it: the fence, the run's end, retention."""
-        return await self._puts.submit(put)
+        return await self._items.submit(put)
 
     async def put_writes(self, writes: Writes) -> None:
-        """In one statement."""
-        await self._writes.submit(writes)
+        """In the same statement as puts."""
+        await self._items.submit(writes)
 
     async def get(self, place: Place, held: Sequence[bytes]) -> Found | None:
         """In one statement."""
@@ -139,34 +137,43 @@ class PostgresStore:
             raise LeaseLost(LOST)
         return bool(verdict == "rewound")
 
-    async def _execute_puts(self, puts: Sequence[Put]) -> Sequence[bool | Exception]:
-        rows = [put.encoded.row for put in puts]
-        parts = [(row.thread, *part) for put, row in zip(puts, rows, strict=True) for part in put.encoded.parts.items()]
-        answers = await self._pool.fetch(
-            self._put,
-            *_columns(rows, Row.__slots__),
-            [put.encoded.needs for put in puts],
-            [put.keep for put in puts],
-            [put.fence.token if put.fence else None for put in puts],
-            [put.fence.run if put.fence else None for put in puts],
-            [put.ending.outcome if put.ending else None for put in puts],
-            *(zip(*parts, strict=True) if parts else ([], [], [])),
-        )
-        verdicts = dict(map(tuple, answers))
-        return [LeaseLost(LOST) if verdicts[row.thread] == "lost" else verdicts[row.thread] == "put" for row in rows]
-
-    async def _execute_writes(self, several: Sequence[Writes]) -> Sequence[Exception | None]:
-        rows = [row for writes in several for row in writes.rows]
-        tokens = [writes.fence.token if writes.fence else None for writes in several for _ in writes.rows]
-        answers = await self._pool.fetch(_sql("put_writes"), *_columns(rows, WriteRow.__slots__), tokens)
-        lost = {(answer["thread"], answer["token"]) for answer in answers}
+    async def _execute(self, items: Sequence[Put | Writes]) -> Sequence[bool | Exception]:
+        puts = [item for item in items if isinstance(item, Put)]
+        several = [item for item in items if isinstance(item, Writes)]
+        answers = await self._pool.fetch(self._put, *_of_puts(puts), *_of_writes(several))
+        verdicts = {answer["item"]: answer["verdict"] for answer in answers if answer["lease"] is None}
+        lost = {(answer["item"], answer["lease"]) for answer in answers}
         return [
-            LeaseLost(LOST) if writes.fence and (writes.fence.thread, writes.fence.token) in lost else None
-            for writes in several
+            _outcome(verdicts[item.encoded.row.thread])
+            if isinstance(item, Put)
+            else item.fence is None or (item.fence.thread, item.fence.token) not in lost or LeaseLost(LOST)
+            for item in items
         ]
 
 
-def _columns(rows: Sequence[Row] | Sequence[WriteRow], names: Sequence[str]) -> list[list[object]]:
+def _of_puts(puts: Sequence[Put]) -> list[list[Any]]:
+    parts = [(put.encoded.row.thread, *part) for put in puts for part in put.encoded.parts.items()]
+    return [
+        *_columns([put.encoded.row for put in puts], Row.__slots__),
+        [put.encoded.needs for put in puts],
+        [put.keep for put in puts],
+        [put.fence.token if put.fence else None for put in puts],
+        [put.fence.run if put.fence else None for put in puts],
+        [put.ending.outcome if put.ending else None for put in puts],
+        *([part[at] for part in parts] for at in range(3)),
+    ]
+
+
+def _of_writes(several: Sequence[Writes]) -> list[list[Any]]:
+    tokens = [writes.fence.token if writes.fence else None for writes in several for _ in writes.rows]
+    return [*_columns([row for writes in several for row in writes.rows], WriteRow.__slots__), tokens]
+
+
+def _outcome(verdict: str) -> bool | Exception:
+    return LeaseLost(LOST) if verdict == "refused" else verdict == "put"
+
+
+def _columns(rows: Sequence[Row] | Sequence[WriteRow], names: Sequence[str]) -> list[list[Any]]:
     return [[getattr(row, name) for row in rows] for name in names]
 
 
@@ -178,23 +185,22 @@ def _found(record: Record) -> Found:
     return Found(row, writes, dict(zip(record["parts"] or (), record["contents"] or (), strict=True)))
 
 
-def _thread(put: Put) -> Collection[Hashable]:
-    return (put.encoded.row.thread,)
-
-
-def _tasks(writes: Writes) -> Collection[Hashable]:
-    first = writes.rows[0]
+def _keys(item: Put | Writes) -> Collection[Hashable]:
+    """One checkpoint of a thread at a time, and one call of a task: rows of the same name are not for one statement."""
+    if isinstance(item, Put):
+        return (item.encoded.row.thread,)
+    first = item.rows[0]
     return ((first.thread, first.ns, first.checkpoint, first.task),)
 
 
-def _size(put: Put) -> int:
-    return len(put.encoded.row.body) + sum(map(len, put.encoded.parts.values()))
-
-
-def _written(writes: Writes) -> int:
-    return sum(len(row.body) for row in writes.rows)
+def _weight(item: Put | Writes) -> int:
+    if isinstance(item, Put):
+        return len(item.encoded.row.body) + sum(map(len, item.encoded.parts.values()))
+    return sum(len(row.body) for row in item.rows)
 
 
 def _is_undone(error: Exception) -> bool:
-    """The server refused the statement as a whole, and stays."""
+    """The server refused the statement as a whole, for one of them perhaps, and stays."""
+    if isinstance(error, asyncpg.LockNotAvailableError):
+        return True
     return isinstance(error, asyncpg.PostgresError) and not is_unavailable(error)

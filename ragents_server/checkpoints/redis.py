@@ -50,7 +50,7 @@ class RedisStore:
         self._ttl: Argument = int(ttl * 1000) if ttl is not None else ""
         self._scripts = Scripts(redis)
         self._calls: GroupCommit[Call, Any] = GroupCommit(
-            self._execute, size=BATCH, queue=QUEUE, keys=lambda call: (call.thread,), weight=lambda call: call.size
+            self._execute, size=BATCH, queue=QUEUE, weight=lambda call: call.size
         )
 
     @asynccontextmanager

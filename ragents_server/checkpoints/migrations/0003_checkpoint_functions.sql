@@ -79,27 +79,46 @@ BEGIN
     END IF;
 END $$;
 
--- Puts checkpoints of as many threads: fenced, stored, their threads pruned.
+-- Puts writes, and checkpoints of as many threads: fenced, stored, their threads pruned. Writes come first, so that those
+-- to a checkpoint that is pruned go with it.
 CREATE FUNCTION put_checkpoints_1(
     threads text[], nss text[], ids text[], parents text[], roots text[], opens boolean[], metadatas text[],
     digests bytea[], bodies bytea[], tags bytea[], needs bytea[], keeps integer[], tokens bigint[], runs text[],
-    outcomes bytea[], part_threads text[], part_digests bytea[], part_bodies bytea[]
-) RETURNS TABLE (item text, verdict text)
-LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+    outcomes bytea[], part_threads text[], part_digests bytea[], part_bodies bytea[],
+    write_threads text[], write_nss text[], write_checkpoints text[], write_tasks text[], write_idxs integer[],
+    write_paths text[], write_channels text[], write_bodies bytea[], write_tags bytea[], write_tokens bigint[]
+) RETURNS TABLE (item text, lease bigint, verdict text)
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET lock_timeout = '2s' AS $$
 #variable_conflict use_column
 DECLARE
-    held text[];
-    lacking text[];
+    lacking text[] := '{}';
     accepted text[];
     old record;
 BEGIN
-    -- The thread's row is locked, so that nobody takes the thread over meanwhile.
-    held := ARRAY(
-        SELECT t.key FROM unnest(threads, nss, parents, tokens) AS g(thread, ns, parent, token)
-        JOIN threads t ON t.key = g.thread AND t.token = g.token
-        WHERE g.ns <> '' OR t.head IS NOT DISTINCT FROM g.parent
-        ORDER BY t.key FOR NO KEY UPDATE OF t
-    );
+    -- The threads' rows are locked, so that nobody takes one over meanwhile.
+    PERFORM FROM threads t WHERE t.key = ANY(ARRAY(
+        SELECT g.thread FROM unnest(threads || write_threads, tokens || write_tokens) AS g(thread, token)
+        WHERE g.token IS NOT NULL
+    )) ORDER BY t.key FOR NO KEY UPDATE;
+    IF write_threads <> '{}' THEN
+        INSERT INTO checkpoint_writes (thread, ns, checkpoint, task, idx, path, channel, body, tag)
+        SELECT g.thread, g.ns, g.checkpoint, g.task, g.idx, g.path, g.channel, g.body, g.tag
+        FROM unnest(
+            write_threads, write_nss, write_checkpoints, write_tasks, write_idxs, write_paths, write_channels,
+            write_bodies, write_tags, write_tokens
+        ) AS g(thread, ns, checkpoint, task, idx, path, channel, body, tag, token)
+        WHERE g.token IS NULL OR EXISTS (SELECT FROM threads t WHERE t.key = g.thread AND t.token = g.token)
+        ON CONFLICT (thread, ns, checkpoint, task, idx) DO UPDATE
+            SET path = EXCLUDED.path, channel = EXCLUDED.channel, body = EXCLUDED.body, tag = EXCLUDED.tag
+            WHERE EXCLUDED.idx < 0;
+        RETURN QUERY SELECT DISTINCT g.thread, g.token, 'lost'
+            FROM unnest(write_threads, write_tokens) AS g(thread, token)
+            WHERE g.token IS NOT NULL
+                AND NOT EXISTS (SELECT FROM threads t WHERE t.key = g.thread AND t.token = g.token);
+    END IF;
+    IF threads = '{}' THEN
+        RETURN;
+    END IF;
     lacking := ARRAY(
         SELECT DISTINCT g.thread
         FROM unnest(threads, needs) AS g(thread, needs), generate_series(0, length(g.needs) / 16 - 1) AS at
@@ -109,8 +128,11 @@ BEGIN
         ) IS NULL
     );
     accepted := ARRAY(
-        SELECT g.thread FROM unnest(threads, tokens) AS g(thread, token)
-        WHERE (g.token IS NULL OR g.thread = ANY(held)) AND g.thread <> ALL(lacking)
+        SELECT g.thread FROM unnest(threads, nss, parents, tokens) AS g(thread, ns, parent, token)
+        WHERE g.thread <> ALL(lacking) AND (g.token IS NULL OR EXISTS (
+            SELECT FROM threads t
+            WHERE t.key = g.thread AND t.token = g.token AND (g.ns <> '' OR t.head IS NOT DISTINCT FROM g.parent)
+        ))
     );
     SELECT array_agg(c.thread) AS threads, array_agg(d.digest) AS digests INTO old
     FROM unnest(threads, nss, ids) AS g(thread, ns, id)
@@ -130,17 +152,15 @@ BEGIN
     SELECT g.thread, g.digest, g.body FROM unnest(part_threads, part_digests, part_bodies) AS g(thread, digest, body)
     WHERE g.thread = ANY(accepted)
     ON CONFLICT DO NOTHING;
-    IF held <> '{}' THEN
-        UPDATE threads t SET head = g.id, base = CASE WHEN g.outcome IS NULL THEN t.base ELSE g.id END,
-            turns = t.turns + (g.outcome IS NOT NULL)::integer,
-            leased_until = CASE WHEN g.outcome IS NULL THEN t.leased_until ELSE '-infinity' END,
-            update_time = CASE WHEN g.outcome IS NULL THEN t.update_time ELSE now() END
-        FROM unnest(threads, nss, ids, tokens, outcomes) AS g(thread, ns, id, token, outcome)
-        WHERE t.key = g.thread AND g.thread = ANY(accepted) AND g.token IS NOT NULL AND g.ns = '';
-        UPDATE runs r SET state = 4, outcome = g.outcome, update_time = now()
-        FROM unnest(threads, runs, outcomes) AS g(thread, run, outcome)
-        WHERE r.id = g.run AND g.thread = ANY(accepted) AND g.outcome IS NOT NULL;
-    END IF;
+    UPDATE threads t SET head = g.id, base = CASE WHEN g.outcome IS NULL THEN t.base ELSE g.id END,
+        turns = t.turns + (g.outcome IS NOT NULL)::integer,
+        leased_until = CASE WHEN g.outcome IS NULL THEN t.leased_until ELSE '-infinity' END,
+        update_time = CASE WHEN g.outcome IS NULL THEN t.update_time ELSE now() END
+    FROM unnest(threads, nss, ids, tokens, outcomes) AS g(thread, ns, id, token, outcome)
+    WHERE t.key = g.thread AND g.thread = ANY(accepted) AND g.token IS NOT NULL AND g.ns = '';
+    UPDATE runs r SET state = 4, outcome = g.outcome, update_time = now()
+    FROM unnest(threads, runs, outcomes) AS g(thread, run, outcome)
+    WHERE r.id = g.run AND g.thread = ANY(accepted) AND g.outcome IS NOT NULL;
     IF old.threads IS NOT NULL THEN
         PERFORM clear_checkpoint_segments_1(old.threads, old.digests);
     END IF;
@@ -149,8 +169,8 @@ BEGIN
     WHERE g.thread = ANY(accepted)
         AND (SELECT count(*) FROM checkpoints c WHERE c.thread = g.thread) > g.keep
     HAVING count(*) > 0;
-    RETURN QUERY SELECT g.thread, CASE WHEN g.thread = ANY(accepted) THEN 'put'
-        WHEN g.thread = ANY(lacking) THEN 'lacking' ELSE 'lost' END
+    RETURN QUERY SELECT g.thread, NULL::bigint, CASE WHEN g.thread = ANY(accepted) THEN 'put'
+        WHEN g.thread = ANY(lacking) THEN 'lacking' ELSE 'refused' END
     FROM unnest(threads) AS g(thread);
 END $$;
 

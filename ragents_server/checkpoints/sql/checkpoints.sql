@@ -1,30 +1,11 @@
 -- name: put
-SELECT item, verdict
-FROM put_checkpoints_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+SELECT item, lease, verdict FROM put_checkpoints_1(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+    $19, $20, $21, $22, $23, $24, $25, $26, $27, $28
+)
 
 -- name: prune
 SELECT retain_checkpoints_1($1::text[], array_fill(0, ARRAY[cardinality($1::text[])]))
-
--- name: put_writes
-WITH item AS MATERIALIZED (
-    SELECT * FROM unnest(
-        $1::text[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::text[], $8::bytea[],
-        $9::bytea[], $10::bigint[]
-    ) AS g(thread, ns, checkpoint, task, idx, path, channel, body, tag, token)
-), held AS MATERIALIZED (
-    SELECT t.key, t.token FROM threads t
-    WHERE (t.key, t.token) IN (SELECT thread, token FROM item)
-    ORDER BY t.key FOR SHARE
-), stored AS (
-    INSERT INTO checkpoint_writes (thread, ns, checkpoint, task, idx, path, channel, body, tag)
-    SELECT thread, ns, checkpoint, task, idx, path, channel, body, tag FROM item
-    WHERE token IS NULL OR (thread, token) IN (SELECT key, token FROM held)
-    ON CONFLICT (thread, ns, checkpoint, task, idx) DO UPDATE
-        SET path = EXCLUDED.path, channel = EXCLUDED.channel, body = EXCLUDED.body, tag = EXCLUDED.tag
-        WHERE EXCLUDED.idx < 0
-)
-SELECT DISTINCT thread, token FROM item
-WHERE token IS NOT NULL AND (thread, token) NOT IN (SELECT key, token FROM held)
 
 -- name: get
 WITH found AS (
