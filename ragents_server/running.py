@@ -72,6 +72,7 @@ async def open_agency(settings: Settings, pool: Pool, kit: "Callable[[Sequence[T
         log = EventLog(pool)
         places = Places(Threads(pool), Runs(pool), Leases(pool), log)
         await stack.enter_async_context(log.running())
+        await stack.enter_async_context(places.runs.running())
         stack.push_async_callback(roster.aclose)
         turns = Turns(places, roster, Usual(settings.agent, settings.run_tokens, settings.run_time))
         conversations = Conversations(places.threads, roster)

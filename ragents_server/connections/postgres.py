@@ -52,6 +52,11 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, UNAVAILABLE)
 
 
+def is_refused(error: BaseException) -> bool:
+    """Tell whether the server refused the statement as a whole, and stays: nothing of it was done."""
+    return isinstance(error, asyncpg.PostgresError) and not is_unavailable(error)
+
+
 @asynccontextmanager
 async def open_pool(
     url: str, *, size: int = 10, command_timeout: float = 30.0, statement_cache: int = 100

@@ -1,9 +1,11 @@
-"""Runs as they are stored: looked for, taken under a lease, ended; one statement each."""
+"""Runs as they are stored: looked for, taken under a lease, ended; what many ask for at once is one statement."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from ragents_client.v1.agent_pb2 import (
     RUN_STATE_ANSWERED,
@@ -16,11 +18,17 @@ from ragents_client.v1.agent_pb2 import (
 )
 from ragents_client.v1.event_pb2 import Event
 from ragents_server.caller import Caller
+from ragents_server.checkpoints.committer import GroupCommit
+from ragents_server.connections.postgres import is_refused
 from ragents_server.connections.statements import Pool, read_statements
 from ragents_server.threads.request import TurnRequest, from_text, to_text
 
 LEASE = 3.0  # seconds that a run's replica may be silent before another one goes on with it
+BATCH, QUEUE = 256, 4096  # asked for in one statement; that may wait
 OVER = frozenset({RUN_STATE_INTERRUPTED, RUN_STATE_ANSWERED, RUN_STATE_CANCELLED})  # for good
+
+_Asked: TypeAlias = Sequence[Any]  # a statement's arguments for one of those that ask
+_Row: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +83,21 @@ class Runs:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._sql = read_statements("ragents_server.threads", "runs")
+        self._looks: GroupCommit[_Asked, _Row] = GroupCommit(partial(self._read, "look"), size=BATCH, queue=QUEUE)
+        self._gets: GroupCommit[_Asked, _Row] = GroupCommit(partial(self._read, "get"), size=BATCH, queue=QUEUE)
+        self._takes: GroupCommit[_Asked, Taken | None] = GroupCommit(
+            self._take, size=BATCH, queue=QUEUE, keys=lambda asked: (asked[0], asked[6]), undone=is_refused
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """What is asked for at once is asked in one statement; `look`, `take` and `get` work inside the block."""
+        async with self._looks.running(), self._gets.running(), self._takes.running():
+            yield
 
     async def look(self, request: TurnRequest) -> Look:
         """What is there now; it may be another thing a moment later, which `take` notices."""
-        row = await self._pool.fetchrow(self._sql["look"], request.key, request.run_id, request.reply_to)
+        row = await self._looks.submit((request.key, request.run_id, request.reply_to))
         run = _known(row) if row["id"] is not None else None
         replied = None if row["replied"] is None else (row["replied"], Turn.FromString(row["replied_turn"]))
         return Look(
@@ -95,15 +114,13 @@ class Runs:
 
     async def take(self, request: TurnRequest, look: Look, *, agent: str, title: str) -> Taken | None:
         """The thread's lease with the run begun or begun again, committed; None when somebody was faster."""
-        row = await self._pool.fetchrow(
-            self._sql["take"],
+        taking = (
             request.key,
             request.caller.tenant,
             request.caller.user,
             request.thread_id,
             agent,
             title,
-            timedelta(seconds=LEASE),
             request.run_id,
             look.token,
             request.digest,
@@ -112,9 +129,7 @@ class Runs:
             request.reply_to,
             request.turn.detached,
         )
-        if row is None:
-            return None
-        return Taken(request.key, request.run_id, **{**row, "seq": row["seq"] or 0})
+        return await self._takes.submit(taking)
 
     async def finish(self, taken: Taken, state: "RunState.ValueType", outcome: Run, *, base: str | None = None) -> bool:
         """Ends the attempt and gives the lease back, in one transaction; False when the lease was lost or it had ended.
@@ -139,13 +154,31 @@ class Runs:
 
     async def get(self, caller: Caller, run: str) -> tuple[Run, str] | None:
         """A run of the caller's, and what its thread is stored under."""
-        row = await self._pool.fetchrow(self._sql["get"], run, caller.tenant, caller.user)
-        return None if row is None else (to_run(row), row["key"])
+        row = await self._gets.submit((run, caller.tenant, caller.user))
+        return None if row["key"] is None else (to_run(row), row["key"])
 
     async def orphans(self, most: int = 10) -> list[Orphan]:
         """Detached runs that nobody is at."""
         rows = await self._pool.fetch(self._sql["orphans"], most)
         return [_orphan(row) for row in rows]
+
+    async def _read(self, name: str, asked: Sequence[_Asked]) -> list[_Row]:
+        """A row for each."""
+        rows: list[_Row] = await self._pool.fetch(self._sql[name], *_columns(asked))
+        return rows
+
+    async def _take(self, several: Sequence[_Asked]) -> list[Taken | None]:
+        rows = await self._pool.fetch(self._sql["take"], *_columns(several), timedelta(seconds=LEASE))
+        taken = {row["key"]: row for row in rows}
+        return [_taken(taken[one[0]], one[6]) if one[0] in taken else None for one in several]
+
+
+def _columns(rows: Sequence[_Asked]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _taken(row: _Row, run: str) -> Taken:
+    return Taken(row["key"], run, row["token"], row["base"], row["attempt"], row["seq"] or 0, row["kept"])
 
 
 def to_run(row: Mapping[str, Any]) -> Run:

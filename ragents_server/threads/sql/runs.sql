@@ -4,32 +4,50 @@ SELECT t.key, t.agent, t.token, t.run AS latest, t.leased_until > clock_timestam
     r.id, r.thread, r.digest, r.state, r.attempt, r.outcome,
     p.id AS replied, p.turn AS replied_turn,
     (SELECT max(e.last + (e.events <> '')::integer) FROM run_events e WHERE e.run = coalesce(r.id, p.id)) AS seq
-FROM (SELECT) one
-LEFT JOIN threads t ON t.key = $1
+FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS g(key, run, reply_to, n)
+LEFT JOIN threads t ON t.key = g.key
 LEFT JOIN runs l ON l.id = t.run
-LEFT JOIN runs r ON r.id = $2
-LEFT JOIN runs p ON p.reply_to = $3
+LEFT JOIN runs r ON r.id = g.run
+LEFT JOIN runs p ON p.reply_to = g.reply_to
+ORDER BY g.n
 
 -- name: take
-WITH thread AS (
+-- For each of some threads; rows are made and locked in one order, or two replicas could wait for each other.
+WITH item AS MATERIALIZED (
+    SELECT * FROM unnest(
+        $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bytea[],
+        $10::bytea[], $11::text[], $12::text[], $13::boolean[]
+    ) AS g(key, tenant, owner, id, agent, title, run, token, digest, turn, caller, reply_to, detached)
+    ORDER BY key
+), begun AS (
     INSERT INTO threads (key, tenant, owner, id, agent, title, token, leased_until, run)
-    VALUES ($1, $2, $3, $4, $5, $6, 1, clock_timestamp() + $7::interval, $8)
-    ON CONFLICT (key) DO UPDATE
-        SET token = threads.token + 1, leased_until = EXCLUDED.leased_until, run = EXCLUDED.run
-        WHERE threads.token = $9 AND threads.leased_until <= clock_timestamp()
-            AND NOT EXISTS (SELECT FROM runs WHERE id = $8 AND state IN (3, 4, 6))
+    SELECT key, tenant, owner, id, agent, title, 1, clock_timestamp() + $14::interval, run FROM item WHERE token IS NULL
+    ON CONFLICT DO NOTHING
     RETURNING key, token, base
+), free AS MATERIALIZED (
+    SELECT t.key FROM threads t JOIN item ON t.key = item.key AND t.token = item.token
+    WHERE t.leased_until <= clock_timestamp()
+        AND NOT EXISTS (SELECT FROM runs WHERE runs.id = item.run AND state IN (3, 4, 6))
+    ORDER BY t.key FOR NO KEY UPDATE OF t
+), gone_on AS (
+    UPDATE threads t SET token = t.token + 1, leased_until = clock_timestamp() + $14::interval, run = item.run
+    FROM free JOIN item USING (key) WHERE t.key = free.key
+    RETURNING t.key, t.token, t.base
+), thread AS (
+    SELECT * FROM begun UNION ALL SELECT * FROM gone_on
 ), run AS (
     INSERT INTO runs (id, thread, digest, turn, caller, state, reply_to, detached)
-    SELECT $8, key, $10, $11, $12, 2, $13, $14 FROM thread
+    SELECT item.run, key, item.digest, item.turn, item.caller, 2, item.reply_to, item.detached
+    FROM thread JOIN item USING (key)
     ON CONFLICT (id) DO UPDATE
         SET state = 2, attempt = runs.attempt + 1, outcome = NULL, update_time = now(), detached = EXCLUDED.detached
         WHERE runs.state NOT IN (3, 4, 6)
-    RETURNING attempt
+    RETURNING id, thread, attempt
 )
-SELECT token, base, attempt, (SELECT max(last) FROM run_events WHERE run = $8) AS seq,
-    EXISTS (SELECT FROM checkpoints c WHERE c.thread = $1 AND c.ns = '' AND c.id = base) AS kept
-FROM thread, run
+SELECT thread.key, thread.token, thread.base, run.attempt,
+    (SELECT max(last) FROM run_events e WHERE e.run = run.id) AS seq,
+    EXISTS (SELECT FROM checkpoints c WHERE c.thread = thread.key AND c.ns = '' AND c.id = thread.base) AS kept
+FROM thread JOIN run ON run.thread = thread.key
 
 -- name: finish
 WITH thread AS (
@@ -56,8 +74,9 @@ UPDATE runs SET state = 6, outcome = $3, update_time = now() FROM seen WHERE id 
 
 -- name: get
 SELECT r.*, t.id AS thread_id, t.key, t.agent AS thread_agent
-FROM runs r JOIN threads t ON t.key = r.thread
-WHERE r.id = $1 AND t.tenant = $2 AND t.owner = $3
+FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS g(run, tenant, owner, n)
+LEFT JOIN (runs r JOIN threads t ON t.key = r.thread) ON r.id = g.run AND t.tenant = g.tenant AND t.owner = g.owner
+ORDER BY g.n
 
 -- name: orphans
 SELECT r.id, r.turn, r.caller, t.id AS thread_id
