@@ -10,7 +10,8 @@ All of the text must be read: one word that is neither of the question nor of th
 import re
 
 from ragents_server.solving.expressions import parse
-from ragents_server.solving.idioms import AMOUNT, idiomatic
+from ragents_server.solving.idiom import AMOUNT
+from ragents_server.solving.idioms import idiomatic
 from ragents_server.solving.solution import Ambiguous, OutsideError, Solution
 from ragents_server.solving.trees import Tree, operations, unit_of, variables, written
 from ragents_server.solving.vocabulary import closed_class

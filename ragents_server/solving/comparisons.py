@@ -39,6 +39,11 @@ _THAN = re.compile(
 _SIGNED = re.compile(
     r"(?:is |are )?(?:it true that )?(?P<a>[^<>=!]{1,150}?) ?(?P<sign><=|>=|<|>|!=|==) ?(?P<b>[^<>=!]{1,150})"
 )
+_EITHER = re.compile(
+    rf"(?:is|are) (?P<a>[^,]{{1,100}}?) or (?P<b>.{{1,100}}?) (?:the "
+    rf")?(?P<word>{'|'.join(sorted(_MORE | _LESS | _MOST | _LEAST))})"
+    r"(?: one| number)?"
+)
 _BOTH = re.compile(
     r"(?:is|are) (?P<a>.{1,150}?) (?:and|or) (?P<b>.{1,150}?) (?:equal|the same|identical|the same number|"
     r"equally (?:large|big|much))"
@@ -68,6 +73,8 @@ def solve_comparisons(text: str, today: date) -> Solution | Ambiguous:
     text = text.rstrip(" ?.!")
     if re.search(r"\d|\btoday\b", text) and (dated := _dates(text, today)) is not None:
         return dated
+    if either := _EITHER.fullmatch(text):
+        return _chosen(f"which is {either['word']}, {either['a']} or {either['b']}")
     for pattern in (_SIGNED, _BOTH, _THAN):
         if found := pattern.fullmatch(text):
             try:
@@ -201,7 +208,7 @@ def _dates(text: str, today: date) -> Solution | Ambiguous | None:
         words
     ):
         return None
-    if words[0] in {"which", "what", "between", "of"}:
+    if words[0] in {"which", "what", "between", "of"} or re.search(r"@d or @d", asked.text):
         best = max(asked.dates) if is_late else min(asked.dates)
         ordered = " < ".join(one.isoformat() for one in sorted(set(asked.dates)))
         return Solution(

@@ -44,11 +44,12 @@ def _vocabulary(words: str) -> frozenset[str]:
 
 _UNITS = r"(?P<unit>(?:working|business|work|week)[ -]?days|calendar days|days|weeks|months|years)"
 _COUNT = re.compile(
-    rf"\b(?:how many|number of|count (?:up )?(?:the |all )?)(?: ?the)? ?(?:more |full |whole |complete |entire "
+    rf"(?:^|\b(?:how many|number of|count (?:up )?(?:the |all )?|apart .{{0,30}}\bin)\b)(?: ?the)? ?(?:more |"
+    rf"full |whole |complete |entire "
     rf")?{_UNITS}\b"
 )
 _BETWEEN = _vocabulary(
-    "number count up all workdays between until till through lie lies fall falls pass passed passes elapse "
+    "number count up all far been workdays between until till through lie lies fall falls pass passed passes elapse "
     "elapsed separate separates separating "
     "apart time difference full whole complete entire long distance days weeks months years working business work "
     "weekdays weekday calendar starting ending start end inclusive gap span interval duration lay day week month "
@@ -62,13 +63,13 @@ _SHIFT = _vocabulary(
     "expire expires result ago ahead exact hence than over run runs ran continue continues"
 )
 _WEEKDAY = _vocabulary(
-    "day days week weekday weekdays falls fall fell name land lands or not date kind " + " ".join(WEEKDAYS)
+    "tell day days week weekday weekdays falls fall fell name land lands or not date kind " + " ".join(WEEKDAYS)
 )
 _OLD = _vocabulary(
     "old age born birthday birth date years person today's whose who be turn turns now since his her someone with"
 )
 _NOW = _vocabulary(
-    "number more days weeks months years working business work workdays weekdays left until till before since "
+    "number been more days weeks months years working business work workdays weekdays left until till before since "
     "ago passed elapsed gone by pass remain remaining remains go "
     "long time full whole still away off count counting day now ago's past stand wait"
 )

@@ -33,7 +33,7 @@ _QUESTION_WORDS = closed_class(
     "what whats which who is are was must should does do find solve determine calculate compute the value values "
     "of for "
     "and so then how much big large tell me to be it number numbers unknown have can i you we give name work out here "
-    "please a an = equal equals in this that case , : ? number's did think"
+    "please my a an = equal equals in this that case , : ? number's did think"
 )
 _BEFORE = closed_class(
     "if when where suppose let given that and then so with assume i you we take think of for which find solve"

@@ -147,7 +147,7 @@ class _Parser:
         while True:
             if self.any_of("*", "times", "multiplied by", "multiplied with", "is multiplied by") or self._is_times():
                 tree = Apply("multiply", (tree, self.power()))
-            elif self.any_of("/", "divided by", "over", "is divided by"):
+            elif self.any_of("/", "divided by", "over", "is divided by", "split into", "split by", "divided into"):
                 tree = Apply("divide", (tree, self.power()))
                 if self.take("of"):  # 2/5 of 100
                     tree = Apply("multiply", (tree, self.power()))

@@ -98,7 +98,7 @@ def _answer(text: Puzzle, order: Order) -> Solution:
         return _asked_relation(text, order)
     except OutsideError:
         pass
-    words = re.findall(r"[a-z'0-9]+", text.question.lower())
+    words = re.findall(r"[a-z'0-9]+", re.sub(r"^(?:tell me|say|name) (?=who|which)", "", text.question.lower()))
     if (
         words
         and words[0] in {"who", "who's", "which", "what", "what's", "name"}

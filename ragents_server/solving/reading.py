@@ -203,6 +203,7 @@ _WELCOME = re.compile(
     r"\s*(?:(?:hi|hello|hey|dear all)(?: there)?|please|(?:can|could|would|will) you (?:please |kindly )?(?:tell "
     r"me|help me(?: out)?(?: here)?|say)|"
     r"tell me|help me(?: out)?(?: here)?|do you know|i(?:'d| would) (?:like|love) to know|i (?:want|need|wish) to know|"
+    r"(?:can|could|would|will) you (?:please |kindly )?[a-z' ]{2,25}(?=:)|"
     r"good (?:morning|afternoon|evening|day)|(?:would|do) you mind (?:telling|explaining to|helping) me|(?:could|"
     r"can|may) i ask(?: you)?|"
     r"(?:(?:my|an?|the|for|here|quick|next|another|this|one|little|small|short|is|pls|please|help|me|maths?|"
@@ -218,6 +219,7 @@ _FAREWELL = re.compile(
     r"[\s,.!]*(?<=[\s,.!?=])(?:(?:many |very many |so |and )?(?:thanks|thank you|thx|cheers|ta|please|pls)(?: "
     r"(?:a lot|so much|very much|in advance|again|"
     r"already|a million|everyone|for (?:your|the|any) help))*|for me(?: please)?|"
+    r"(?:thanks|thank you)[a-z' ,]{0,40}|"
     r"(?<=[.?!=] )(?=[a-z' ,]{3,50}[.!]*$)[a-z' ,]*\b(?:thank|thanks|grateful|appreciate[ds]?|cheers|regards|"
     r"kind|welcome)\b[a-z' ,]*)[\s.!]*$",
     re.IGNORECASE,

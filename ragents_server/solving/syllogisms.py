@@ -15,7 +15,10 @@ from ragents_server.solving.solution import CANNOT_BE_TOLD, CONTRADICTION, Outsi
 
 MOST_KINDS = 5
 
-_N = r"[a-z][\w'-]*(?: (?!(?:is|are|am|that|which|who|can|not|be)\b)[\w'-]+){0,2}"
+_N = (
+    r"(?!(?:and|every|each|all|no|some|none|not|or|if|then|when|the)\b)[a-z][\w'-]*(?: (?!(?:is|are|am|that|which|"
+    r"who|can|not|be)\b)[\w'-]+){0,2}"
+)
 _BE = r"(?:is|are|was|were|can be|must be|will be)"
 _A = r"(?:an? |the |one of the |also |indeed |always )*"
 _FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -53,7 +56,8 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (
             (
-                r"(?:all|every|each|any|anything that is an?|everyone who is an?|everybody who is an?|whoever is an?|"
+                r"(?:all|every|each|each and every|any|anything that is an?|everyone who is an?|everybody who is "
+                r"an?|whoever is an?|"
                 r"everything that is an?|whatever is an?)(?: single| of the| the| one of the)? (?P<a>NOUN) BE "
                 r"ART(?P<b>NOUN)"
             ),
@@ -133,9 +137,18 @@ class _Kinds:
 
     kinds: dict[str, int] = field(default_factory=dict)
     members: dict[str, int] = field(default_factory=dict)
+    nouns: set[str] = field(default_factory=set)  # kinds that were named in the plural
 
     def kind(self, noun: str) -> int:
-        return self.kinds.setdefault(singular(noun), len(self.kinds))
+        name = singular(noun)
+        if name != noun.lower():
+            self.nouns.add(name)
+        return self.kinds.setdefault(name, len(self.kinds))
+
+    def told(self, kind: int) -> str:
+        """As it stands behind "is": "a cat", "mortal"."""
+        name = list(self.kinds)[kind]
+        return f"{'an' if name[0] in 'aeiou' else 'a'} {name}" if name in self.nouns else name
 
     def member(self, name: str) -> int:
         return self.members.setdefault(name.lower(), len(self.members))
@@ -190,9 +203,9 @@ def _told(statement: _Statement, kinds: _Kinds) -> str:
     quantity, a, b = statement
     names = list(kinds.kinds)
     if quantity in {"is", "is_not"}:
-        return f"{list(kinds.members)[a].capitalize()} is {'not ' if quantity == 'is_not' else ''}{names[b]}"
+        return f"{list(kinds.members)[a].capitalize()} is {'not ' if quantity == 'is_not' else ''}{kinds.told(b)}"
     start = {"all": "every", "no": "no", "some": "some", "some_not": "some"}[quantity]
-    return f"{start} {names[a]} is {'not ' if quantity == 'some_not' else ''}{names[b]}"
+    return f"{start} {names[a]} is {'not ' if quantity == 'some_not' else ''}{kinds.told(b)}"
 
 
 def _statement(sentence: str, kinds: _Kinds) -> _Statement:

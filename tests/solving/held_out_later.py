@@ -1,4 +1,8 @@
-"""A second set of held-out questions, written when the rules stood and measured before any of them was changed."""
+"""A second set of held-out questions, written when the rules stood.
+
+When first measured, 29 of 100 were answered: the courtesies around them were not known. Rules have been made more
+general since.
+"""
 
 BEFORE = ("", "", "Good morning. ", "Would you mind telling me ", "My question is: ", "For homework: ", "Pls help: ")
 BEHIND = ("", "", " Thank you!", " Thanks for your help.", " I'd be grateful.")
