@@ -11,7 +11,7 @@ import calendar
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import MAXYEAR, MINYEAR, date, timedelta
 
 from ragents_server.solving.solution import OutsideError, UnsolvedError
 
@@ -115,7 +115,7 @@ def masked(text: str, today: date, *, past: bool = False) -> Masked:
         add(pattern, lambda one: _near(today, (_NAMES.get(one["m"], 0), int(one["d"])), past=past))
     add(_FEAST, lambda one: _feast(one, today, past=past))
     without_year = len(found) > full
-    add(_NEARBY, lambda one: today + timedelta(_NEAR[one.group()]))
+    add(_NEARBY, lambda one: Span(days=_NEAR[one.group()]).after(today))
     found.sort()
     out, at = "", 0
     for start, end, _ in found:
@@ -146,7 +146,7 @@ def _settled(text: str) -> str:
 
 
 def _date(year: str, month: str, day: str) -> date:
-    number = int(month) if month.isdigit() else _NAMES[month]
+    number = int(month) if month.isdecimal() else _NAMES[month]
     try:
         return date(int(year), number, int(day))
     except ValueError:
@@ -157,7 +157,7 @@ def _near(today: date, month_and_day: tuple[int, int], *, past: bool) -> date:
     """The next such day from today on, or the last one before it."""
     month, day = month_and_day
     years = range(today.year, today.year - 9, -1) if past else range(today.year, today.year + 9)
-    for year in years:
+    for year in (one for one in years if MINYEAR <= one <= MAXYEAR):
         if day <= calendar.monthrange(year, month)[1] and (
             date(year, month, day) <= today if past else date(year, month, day) >= today
         ):
@@ -168,13 +168,15 @@ def _near(today: date, month_and_day: tuple[int, int], *, past: bool) -> date:
 def _feast(one: re.Match[str], today: date, *, past: bool) -> date:
     name = one.group().removesuffix(one["y"] or "").removesuffix(" of ").removesuffix(" in ").strip(" ,")
     month_and_day = _FEASTS[name]
-    return date(int(one["y"]), *month_and_day) if one["y"] else _near(today, month_and_day, past=past)
+    if one["y"]:
+        return _date(one["y"], str(month_and_day[0]), str(month_and_day[1]))
+    return _near(today, month_and_day, past=past)
 
 
 def _span(text: str) -> Span:
     months = days = working = 0
     for count, unit in _PIECE.findall(text):
-        number = min(int(count[:12]), 10**9) if count.isdigit() else 1  # what is too late is told when it is added
+        number = min(int(count[:12]), 10**9) if count.isdecimal() else 1  # what is too late is told when it is added
         if unit.startswith(("working", "business", "work", "weekd", "week d", "week-")):
             working += number
         else:

@@ -74,18 +74,19 @@ _NOW = _vocabulary(
     "long time full whole still away off count counting day now ago's past stand wait"
 )
 _LEAP = re.compile(
-    r"(?:(?:is|was|will)?(?: ?the)?(?: year)? ?(\d{4}),?:?(?: be)? (?:a )?leap(?:(?: |-)?year)?"
-    r"|(?:does|did|will)(?: the)?(?: year)? (\d{4}) (?:have|has) (?:an? |the )?(?:leap day|february (?:the "
+    r"(?:(?:is|was|will)?(?: ?the)?(?: year)? ?([1-9]\d{3}),?:?(?: be)? (?:a )?leap(?:(?: |-)?year)?"
+    r"|(?:does|did|will)(?: the)?(?: year)? ([1-9]\d{3}) (?:have|has) (?:an? |the )?(?:leap day|february (?:the "
     r")?29(?:th)?|29(?:th)?(?: of)? february|366 days|29 days in february)"
     r"|(?:are|is) there (?:an? |the )?(?:leap day|february (?:the )?29(?:th)?|29(?:th)?(?: of)? february) in "
-    r"(\d{4}))(?: or not)?[ ?.!]*"
+    r"([1-9]\d{3}))(?: or not)?[ ?.!]*"
 )
 _YEAR_DAYS = re.compile(
-    r"how many days (?:does|did|do|are|were|will) ?(?:there )?(?:in )?(?:the )?(?:year )?(\d{4})(?: have| had)?[ ?.!]*"
+    r"how many days (?:does|did|do|are|were|will) ?(?:there )?(?:in )?(?:the )?(?:year )?([1-9]\d{3})(?: have| "
+    r"had)?[ ?.!]*"
 )
 _MONTH_DAYS = re.compile(
     rf"how many days (?:does|did|do|are|were|will) ?(?:there )?(?:in )?({'|'.join(MONTHS)})(?: of)?,? (?:in "
-    rf")?(\d{{4}})(?: have| had)?[ ?.!]*"
+    rf")?([1-9]\d{{3}})(?: have| had)?[ ?.!]*"
 )
 _BACK = closed_class("before earlier minus subtract subtracting subtracted back ago prior")
 _FORTH = closed_class(

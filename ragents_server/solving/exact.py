@@ -1,5 +1,6 @@
 """The exact value of an expression, with sympy: bounded in digits, so that nobody waits for 10^(10^10)."""
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -51,7 +52,8 @@ def shown(value: Exact, unit: str = "") -> str:
     exact = rational(value)
     if exact is not None and decimal(exact) is not None:
         return number_text(exact, unit)
-    about = f"{float(value.evalf(15)):.7g}"
+    near = float(value.evalf(15))
+    about = f"{near:.7g}" if near and math.isfinite(near) else str(value.evalf(7))  # beyond what a float holds
     if exact is not None and unit and unit in "$€£":
         return f"{number_text(exact, unit)} (about {money(f'{float(exact):,.2f}', unit)})"
     text = number_text(exact) if exact is not None else _surd(value)

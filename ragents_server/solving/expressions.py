@@ -161,7 +161,7 @@ class _Parser:
     def _is_times(self) -> bool:
         """Whether an "x" between two numbers comes next; then it is behind."""
         before = self.tokens[self.at - 1] if self.at else ""
-        if self.peek() == "x" and (before[-1:].isdigit() or before == ")") and re.match(r"[\d.($€£]", self.peek(1)):
+        if self.peek() == "x" and (before[-1:].isdecimal() or before == ")") and re.match(r"[\d.($€£]", self.peek(1)):
             self.at += 1
             return True
         return False
@@ -215,7 +215,7 @@ class _Parser:
         if word in _ORDINALS:
             self.at += 1
             return _ORDINALS[word]
-        if word.isdigit() and len(word) < 5 and self.peek(1) in {"st", "nd", "rd", "th"}:
+        if word.isdecimal() and len(word) < 5 and self.peek(1) in {"st", "nd", "rd", "th"}:
             self.at += 2
             return int(word)
         return None
@@ -245,7 +245,7 @@ class _Parser:
             self.at += 1
             number = self._number()
             return Num(number, MONEY[word])
-        if word[:1].isdigit() or word[:1] == ".":
+        if word[:1].isdecimal() or word[:1] == ".":
             return self._quantity()
         if self._is_unknown():
             self.at += 1
@@ -268,7 +268,7 @@ class _Parser:
             part = Apply("divide", (Num(number), Num(Fraction(_PARTS[self.peek()]))))
             self.at += 1
             return Apply("multiply", (part, self.power())) if self.take("of") else part
-        if self.peek().isdigit() and self.peek(1) == "/" and self.peek(2).isdigit():
+        if self.peek().isdecimal() and self.peek(1) == "/" and self.peek(2).isdecimal():
             top, bottom = self._number(), (self.take("/"), self._number())[1]  # 2 1/2
             if bottom == 0 or top >= bottom:
                 raise OutsideError

@@ -114,7 +114,7 @@ def _is_counted(pieces: list[str], at: int) -> bool:
 
 def _number(pieces: list[str], at: int, *, joined: bool) -> tuple[int, str]:
     """Where the number that begins there ends, and its digits; the same place where none begins."""
-    if pieces[at][0].isdigit():
+    if pieces[at][0].isdecimal():
         return _scaled(pieces, at)
     if not _is_counted(pieces, at):
         return at, ""
