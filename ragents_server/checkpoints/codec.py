@@ -111,11 +111,12 @@ class Codec:
         )
         return Encoded(row.sealed(self._seal), parts.fresh, parts.learned)
 
-    def decode(self, found: Found) -> CheckpointTuple | None:
-        """None where parts have to be read that were thought to be in memory.
+    def lacks(self, found: Found) -> bool:
+        """Whether parts have to be read that memory was thought to hold."""
+        return self._values(found.row.thread).lacks(found)
 
-        Raises CheckpointCorrupt, having run nothing that the bytes may name, or CheckpointTooNew.
-        """
+    def decode(self, found: Found) -> CheckpointTuple:
+        """Raises CheckpointCorrupt, having run nothing that the bytes may name, or CheckpointTooNew."""
         row = found.row
         if not row.holds(self._seal) or not row.body:
             raise CheckpointCorrupt("A checkpoint is not as it was saved")
@@ -124,8 +125,6 @@ class Codec:
         place = Place(row.thread, row.ns, row.id)
         try:
             checkpoint = self._checkpoint(found)
-            if checkpoint is None:
-                return None
             metadata = cast("CheckpointMetadata", json.loads(row.metadata))
             parent = place._replace(id=row.parent).config if row.parent else None
             return CheckpointTuple(place.config, checkpoint, metadata, parent, self.pending(found.writes))
@@ -160,12 +159,10 @@ class Codec:
     def _values(self, thread: str) -> Values:
         return Values(thread, self._serde, self._seal, self._memory)
 
-    def _checkpoint(self, found: Found) -> Checkpoint | None:
+    def _checkpoint(self, found: Found) -> Checkpoint:
         rest, small, shapes = self._serde.loads_typed(untyped(found.row.body[1:]))
         values = self._values(found.row.thread)
         pieces = values.pieces(found)
-        if pieces is None:
-            return None
         large = {channel: values.join(shape, found, pieces) for channel, shape in shapes.items()}
         return cast("Checkpoint", {**rest, "channel_values": {**small, **large}})
 

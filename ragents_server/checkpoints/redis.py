@@ -18,7 +18,7 @@ from ragents_server.checkpoints.rows import Found
 from ragents_server.checkpoints.saver import Saver
 from ragents_server.checkpoints.stores import Listing, Put, Writes
 from ragents_server.connections.redis import Argument, Redis, RedisRefused, RedisUnavailable
-from ragents_server.errors import LeaseLost, StateUnavailable
+from ragents_server.errors import CheckpointCorrupt, LeaseLost, StateUnavailable
 
 __all__ = ["RedisStore", "open_redis_saver", "require_noeviction"]
 
@@ -196,6 +196,8 @@ def _available() -> Iterator[None]:
     except RedisUnavailable as error:
         raise StateUnavailable("The state store does not answer") from error
     except RedisRefused as error:
+        if "CORRUPT" in str(error):
+            raise CheckpointCorrupt("A checkpoint cannot be read") from error
         log.warning("the Redis of checkpoints refuses: %s", error)
         raise StateUnavailable("The state store refuses") from error
 

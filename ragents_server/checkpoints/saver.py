@@ -54,8 +54,11 @@ class Saver(BaseCheckpointSaver[int]):
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint that the config names, or the latest. Raises CheckpointCorrupt or CheckpointTooNew."""
         place = Place.of(config)
-        found = await self._store.get(place, self._memory.held(place.thread, self.serde.allowed))
-        return await self._decoded(found) if found is not None else None
+        held = self._memory.held(place.thread, self.serde.allowed)
+        found = await self._store.get(place, held)
+        if found is not None and held and self._codec.lacks(found):  # somebody changed an object in place
+            found = await self._store.get(place, ())
+        return self._codec.decode(found) if found is not None else None
 
     async def alist(
         self,
@@ -69,7 +72,7 @@ class Saver(BaseCheckpointSaver[int]):
         listing = _listing(config, filter, before, limit)
         async with aclosing(self._store.list(listing)) as several:
             async for found in several:
-                yield await self._decoded(found)
+                yield self._codec.decode(found)
 
     async def aput(
         self,
@@ -161,20 +164,10 @@ class Saver(BaseCheckpointSaver[int]):
                     histories.begin(found.row)
                     first = False
                 elif histories.wanted:
-                    histories.add(await self._decoded(found), found.row)
+                    histories.add(self._codec.decode(found), found.row)
                 else:
                     break
         return histories.result()
-
-    async def _decoded(self, found: Found) -> CheckpointTuple:
-        decoded = self._codec.decode(found)
-        if decoded is None:  # somebody changed an object in place: read all of it
-            row = found.row
-            again = await self._store.get(Place(row.thread, row.ns, row.id), ())
-            decoded = self._codec.decode(again) if again is not None else None
-        if decoded is None:
-            raise StateUnavailable("The thread is being changed by others")
-        return decoded
 
     async def _copy(self, several: Sequence[Found], thread: str, *, orphaned: bool = False) -> None:
         """The oldest first; `orphaned`: that one has no parent any more."""

@@ -80,16 +80,16 @@ class Values:
             parts.learned.append((known.digest, digest))
         return parts.place(digest)
 
-    def pieces(self, found: Found) -> dict[bytes, Any] | None:
-        """The parts' values by digest; None where some were not read that memory had, and they are gone or changed.
+    def lacks(self, found: Found) -> bool:
+        """Whether parts were not read that memory held, and it does no longer, or they were changed there."""
+        return any(self._held(digest) is None for digest in found.row.parts() if digest not in found.parts)
 
-        Raises Unreadable.
-        """
+    def pieces(self, found: Found) -> dict[bytes, Any]:
+        """The parts' values by digest. Raises Unreadable."""
         held = {digest: self._held(digest) for digest in found.row.parts() if digest not in found.parts}
         if any(items is None for items in held.values()):
-            return None
-        read = {digest: self._read(found, digest) for digest in found.row.parts() if digest in found.parts}
-        return {**held, **read}
+            raise Unreadable("a part is missing")
+        return held | {digest: self._read(found, digest) for digest in found.row.parts() if digest in found.parts}
 
     def join(self, shape: Shape, found: Found, pieces: dict[bytes, Any]) -> Any:
         """The value again, of objects that other readers may have too. Raises Unreadable."""

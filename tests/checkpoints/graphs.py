@@ -1,4 +1,4 @@
-"""Graphs that keep state in every way there is: lists, subgraphs, subgraphs that remember, interrupts, delta channels."""
+"""Graphs that keep state in every way: lists, subgraphs, subgraphs that remember, interrupts, delta channels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any

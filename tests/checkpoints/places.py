@@ -1,7 +1,7 @@
 """Where the savers of the tests keep their state: real databases and Redis servers, and a look behind the saver."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -78,9 +78,10 @@ async def redis(name: str = "valkey", *options: str) -> AsyncIterator[Place]:
 
 @asynccontextmanager
 async def cluster() -> AsyncIterator[Place]:
-    async with valkey_cluster() as servers:
-        async with over_redis(servers[0].url.replace("redis://", "redis+cluster://")) as place:
-            yield place
+    async with AsyncExitStack() as stack:
+        servers = await stack.enter_async_context(valkey_cluster())
+        url = servers[0].url.replace("redis://", "redis+cluster://")
+        yield await stack.enter_async_context(over_redis(url))
 
 
 PLACES: dict[str, Callable[[], AbstractAsyncContextManager[Place]]] = {"postgres": postgres, "redis": redis}

@@ -3,7 +3,7 @@ local ns, id = ARGV[2], text(ARGV[3])
 local found
 if id then
     local entry = redis.call('HGET', INDEX, ns .. '\0' .. id)
-    found = entry and cjson.decode(entry)
+    found = entry and entry_of(ns .. '\0' .. id, entry)
 else
     for _, entry in ipairs(entries()) do
         if entry.ns == ns and (not found or entry.n > found.n) then

@@ -19,7 +19,7 @@ end
 if not holds(token) then
     return 'lost'
 end
-local old = stored and cjson.decode(stored)
+local old = stored and entry_of(name, stored)
 entry.n = old and old.n or redis.call('HINCRBY', FACTS, 'n', 1)
 redis.call('HSET', INDEX, name, cjson.encode(entry))
 redis.call('HSET', ROWS, name, row)

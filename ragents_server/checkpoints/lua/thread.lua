@@ -38,14 +38,22 @@ local function digests_of(entry)
     return found
 end
 
+-- Raises what is told as a checkpoint that cannot be read.
+local function entry_of(name, json)
+    local fine, entry = pcall(cjson.decode, json)
+    local cut = string.find(name, '\0', 1, true)
+    if not (fine and cut and type(entry) == 'table' and type(entry.n) == 'number' and type(entry.digests) == 'string') then
+        error('CORRUPT')
+    end
+    entry.name, entry.ns, entry.id = name, string.sub(name, 1, cut - 1), string.sub(name, cut + 1)
+    entry.parent, entry.root = text(entry.parent), text(entry.root)
+    return entry
+end
+
 local function entries()
     local found, flat = {}, redis.call('HGETALL', INDEX)
     for at = 1, #flat, 2 do
-        local entry = cjson.decode(flat[at + 1])
-        local cut = string.find(flat[at], '\0', 1, true)
-        entry.name, entry.ns, entry.id = flat[at], string.sub(flat[at], 1, cut - 1), string.sub(flat[at], cut + 1)
-        entry.parent, entry.root = text(entry.parent), text(entry.root)
-        found[#found + 1] = entry
+        found[#found + 1] = entry_of(flat[at], flat[at + 1])
     end
     return found
 end
