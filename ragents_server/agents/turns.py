@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ragents_client.v1.agent_pb2 import (
@@ -19,7 +20,16 @@ from ragents_server.agents.roster import Roster
 from ragents_server.agents.tails import outcome_event, tail
 from ragents_server.cache.single_flight import Flights
 from ragents_server.caller import Caller
-from ragents_server.errors import Cancelled, Draining, LeaseLost, NotFound, Overloaded, ThreadBusy
+from ragents_server.errors import (
+    Cancelled,
+    Draining,
+    LeaseLost,
+    NotFound,
+    Overloaded,
+    RagentsError,
+    StateUnavailable,
+    ThreadBusy,
+)
 from ragents_server.threads.places import Places
 from ragents_server.threads.request import TurnRequest
 from ragents_server.threads.runs import Look
@@ -35,6 +45,11 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.1  # seconds between looks at what anoth
 MARGIN = 0.2  # seconds before a caller's deadline in which to say that the thread is busy
 TITLE = 80  # characters
 MOST_LOST = 5  # leases of one turn, before its caller is told
+
+Late = Callable[[], RagentsError]
+# Where nothing was told, not even that the turn waits, no look at the store has come back.
+SILENT: Late = partial(StateUnavailable, "the database did not tell in time whether the thread is free")
+BUSY: Late = partial(ThreadBusy, "the thread has a turn under way, which did not end in time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +84,9 @@ class Turns:
             self._go_on(request)
         limit = asyncio.get_running_loop().time() + seconds - MARGIN
         async with aclosing(self._flown(request)) as events:
-            begun = False
-            while (event := await _within(events, None if begun else limit)) is not None:
-                begun = event.seq > 0
+            begun, late = False, SILENT
+            while (event := await _within(events, None if begun else limit, late)) is not None:
+                begun, late = event.seq > 0, BUSY
                 yield event
 
     async def run(self, request: TurnRequest, seconds: float) -> Run:
@@ -253,8 +268,8 @@ class _Course:
         await asyncio.sleep(pause)
 
 
-async def _within(events: AsyncGenerator[Event, None], limit: float | None) -> Event | None:
-    """The next event, None after the last one; ThreadBusy where none has come by `limit` on the loop's clock."""
+async def _within(events: AsyncGenerator[Event, None], limit: float | None, late: Late) -> Event | None:
+    """The next event, None after the last one; raises `late()` where none has come by `limit` on the loop's clock."""
     scope = asyncio.timeout_at(limit)
     try:
         async with scope:
@@ -262,7 +277,7 @@ async def _within(events: AsyncGenerator[Event, None], limit: float | None) -> E
     except TimeoutError:
         if not scope.expired():
             raise  # a statement's
-        raise ThreadBusy("the thread has a turn under way, which did not end in time") from None
+        raise late() from None
 
 
 def _is_last(event: Event) -> bool:
