@@ -10,6 +10,7 @@ FAULTS = {
     "stale": "scripts.faulting.stale",
     "single-flight": "scripts.faulting.single_flight",
     "redis-away": "scripts.faulting.redis_away",
+    "agents": "scripts.faulting.agents",
 }
 SCRIPT = Script(
     command="scripts/faults",

@@ -10,7 +10,7 @@ from time import monotonic
 
 import grpc
 
-from scripts.faulting.conversations import Conversations, Findings, Kept, Place, Said, judge
+from scripts.faulting.conversations import Conversations, Findings, Kept, Place, Said
 from scripts.faulting.replicas import Key, Replica
 from scripts.faulting.speaking import DETACHED, LEAVING, STREAM, UNARY, Speakers
 
@@ -61,16 +61,6 @@ class Chatter:
         self._requests[place.key] += 1
         request, question = f"turn {self._requests[place.key]}", f"What is number {next(self._numbers)}?"
         return Said(place.key, "" if begins else place.thread, request, question, way, begins)
-
-    async def judged(self) -> None:
-        """Holds every thread against what was said there."""
-        for place in self.conversations.places():
-            kept = await self.speakers.kept(place, 0) if await self._there(place) else []
-            judge(self.conversations.in_thread(place), kept, self.findings)
-
-    async def _there(self, place: Place) -> bool:
-        """A thread in which no turn ever began is not there."""
-        return any(one.run for one in self.conversations.in_thread(place))
 
     def _thread(self) -> Place:
         number = next(self._names)

@@ -120,9 +120,9 @@ def judge(said: Iterable[Said], kept: Sequence[Kept], findings: Findings) -> Non
     for question, number in times.items():
         if number > 1:
             findings.blame("doubled", f"{question!r} is kept {number} times")
-    for one in known.values():
-        if one.answer and one.question not in times:
-            findings.blame("lost", f"{one.question!r} was answered {one.answer!r} and is not kept")
+    for turn in known.values():
+        if turn.answer and turn.question not in times:
+            findings.blame("lost", f"{turn.question!r} was answered {turn.answer!r} and is not kept")
 
 
 def judge_roles(messages: Sequence[tuple[str, str]], kept: Sequence[Kept], findings: Findings) -> None:

@@ -49,7 +49,9 @@ class Speakers:
                     at += 1
                     await asyncio.sleep(PAUSE)
         except TimeoutError:
-            words = f"{said.way} {said.question!r} was not answered within {2 * self._timeout:g} s, sent {said.sends} times"
+            words = (
+                f"{said.way} {said.question!r} was not answered within {2 * self._timeout:g} s, sent {said.sends} times"
+            )
             self._findings.blame("failed", f"{words}: {said.refusal}")
 
     async def kept(self, place: Place, at: int) -> list[Kept]:

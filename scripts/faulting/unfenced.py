@@ -9,6 +9,7 @@ import asyncio
 import logging
 import sys
 from time import monotonic
+from types import ModuleType
 from typing import Any
 
 from ragents_server import __main__ as server
@@ -63,16 +64,23 @@ class Late(Roster):
         super().__init__(*args, **{**kwargs, "ends_runs": False})
 
 
+def replace(module: ModuleType, name: str, part: object) -> None:
+    """Another part in place of one that the module knows under this name."""
+    if not hasattr(module, name):
+        raise AttributeError(f"{module.__name__} knows no {name} any more")
+    setattr(module, name, part)
+
+
 def unfence() -> None:
     """Takes the fence out."""
-    saver.current_fence = lambda thread: None  # noqa: ARG005 - there is none around any thread
-    running.Roster = Late  # type: ignore[misc] # the program is to be another
+    replace(saver, "current_fence", lambda _: None)
+    replace(running, "Roster", Late)
 
 
 KINDS = {"fenced": lambda: None, "unfenced": unfence}
 
 if __name__ == "__main__":
-    running.Leases = Hesitant  # type: ignore[misc]
-    postgres.Saver = Watched  # type: ignore[misc]
+    replace(running, "Leases", Hesitant)
+    replace(postgres, "Saver", Watched)
     KINDS[sys.argv[1]]()
     server.main([])

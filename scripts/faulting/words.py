@@ -49,6 +49,16 @@ class Words(Model):
             await self._moved.wait_for(there)
         return set(self.waiting[sender])
 
+    async def sender_of(self, question: str) -> str:
+        """Who waits for this question's word; returns once somebody does."""
+
+        def senders() -> list[str]:
+            return [sender for sender, questions in self.waiting.items() if question in questions]
+
+        async with self._moved:
+            await self._moved.wait_for(lambda: bool(senders()))
+        return senders()[0]
+
     async def _notify(self) -> None:
         async with self._moved:
             self._moved.notify_all()
