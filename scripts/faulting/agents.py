@@ -44,7 +44,8 @@ NOTES = {
     "state_away": "PostgreSQL is stopped (SIGSTOP); calls of all kinds that begin then, with a deadline of "
     f"{PATIENT:g} s, and, hasty, of {HASTY:g} s: the server cannot know so soon, but must not say anything else",
     "followers": "callers of AttachRun on another replica, from anywhere in a run. gaps: an event was missed or told "
-    "twice. told_differently: two callers were told different events of one number",
+    "twice. told_differently: two callers were told different events of one number. told_again: the same in runs that "
+    "were under way when PostgreSQL was killed, whose events are not fsynced",
 }
 
 
@@ -133,4 +134,5 @@ def _totals(chatter: Chatter) -> list[Figure]:
         Figure("reads_unavailable", counts["reads_unavailable"]),
         Figure.at_least("followers", counts["followers"], 1),
         Figure("followed_events", counts["followed_events"]),
+        Figure("told_again", len(findings.wrong["told_again"]), "events"),
     ]

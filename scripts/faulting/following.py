@@ -5,6 +5,7 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 import grpc
@@ -13,7 +14,6 @@ from ragents_client.v1.agent_service_pb2 import AttachRunRequest
 from ragents_client.v1.agent_service_pb2_grpc import AgentServiceStub
 from ragents_client.v1.event_pb2 import Event
 from scripts.faulting.conversations import Findings, Said
-from scripts.faulting.errors import FaultError
 from scripts.faulting.replicas import Replica
 
 if TYPE_CHECKING:  # in the stubs' types only
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # in the stubs' types only
 TIMEOUT = 30.0  # seconds of a call
 PATIENCE = 60.0  # seconds until a run must have an outcome
 PAUSE = 0.1  # seconds before one attaches again
+UNSYNCED = 1.0  # seconds that PostgreSQL may keep an event before it is on the disk, and far more than it does
 
 
 def stub_of(replica: Replica) -> "AgentServiceAsyncStub":
@@ -42,6 +43,8 @@ class Followers:
         self._findings = findings
         self._draw = draw
         self._told: defaultdict[str, dict[int, bytes]] = defaultdict(dict)
+        self._ended: dict[str, float] = {}  # when the outcome was told
+        self._excused = set[str]()
         self._group: asyncio.TaskGroup | None = None
 
     @asynccontextmanager
@@ -58,19 +61,29 @@ class Followers:
         self._findings.counts["followers"] += 1
         self._group.create_task(self._patiently(said, after, elsewhere))
 
+    def excuse(self) -> None:
+        """PostgreSQL is killed: of what was told a moment ago all but outcomes may be lost, and its numbers used again."""
+        moment = monotonic() - UNSYNCED
+        self._excused |= {run for run in self._told if self._ended.get(run, moment) >= moment}
+
     def note(self, run: str, event: Event) -> None:
         """Whoever is told an event of a number is told the same."""
         told = event.SerializeToString(deterministic=True)
+        if is_last(event):
+            self._ended.setdefault(run, monotonic())
         if self._told[run].setdefault(event.seq, told) != told:
             first = Event.FromString(self._told[run][event.seq])
-            self._findings.blame("told_differently", f"{run} {event.seq}: {_brief(first)}, then {_brief(event)}")
+            self._blame("told_differently", run, f"{event.seq} {_brief(first)}, then {_brief(event)}")
+
+    def _blame(self, kind: str, run: str, words: str) -> None:
+        self._findings.blame("told_again" if run in self._excused else kind, f"{run}: {words}")
 
     async def _patiently(self, said: Said, after: int, at: int) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
                 await self.follow(said, after, at)
         except TimeoutError:
-            self._findings.blame("unfollowed", f"{said.run} had no outcome after {PATIENCE:g} s")
+            self._blame("unfollowed", said.run, f"no outcome after {PATIENCE:g} s")
 
     async def all_of(self, said: Said, at: int) -> list[Event]:
         """Everything that is stored of a run that is over."""
@@ -88,19 +101,20 @@ class Followers:
                 async for response in call:
                     event = response.event
                     if event.seq != after + 1:
-                        self._findings.blame("gaps", f"{said.run}: {event.seq} {_brief(event)} came after {after}")
+                        self._blame("gaps", said.run, f"{event.seq} {_brief(event)} came after {after}")
                     self.note(said.run, event)
                     self._findings.counts["followed_events"] += 1
                     after = event.seq
                     if is_last(event):
                         return event
-                raise FaultError(f"{said.run} was followed to an end that tells nothing")
+                self._blame("unfollowed", said.run, f"its end came after {after} and told nothing")
+                return None
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.CANCELLED:
                     self._findings.counts["followers_of_cancelled"] += 1
                     return None
                 if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                    self._findings.blame("unfollowed", f"{said.run}: {error.code().name} {error.details()}")
+                    self._blame("unfollowed", said.run, f"{error.code().name} {error.details()}")
                     return None
                 self._findings.counts["attached_again"] += 1
             at += 1

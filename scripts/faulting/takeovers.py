@@ -60,6 +60,7 @@ class Takeovers:
             for process in family(postmaster(self._deployment.data)):
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
+            self._chatter.speakers.followers.excuse()
             struck.append(len(middle))
             waited = await self._gone_on(self._places(middle), since)
             slowest = max(slowest, waited)
