@@ -8,7 +8,9 @@ from scripts.faulting.chatter import USERS, Chatter, rate
 from scripts.faulting.conversations import WRONG
 from scripts.faulting.deployment import Deployment, deployed, say
 from scripts.faulting.frozen import frozen
+from scripts.faulting.redis import redis_server
 from scripts.faulting.same_turn import SameTurn
+from scripts.faulting.saved import judge_all, saved_in
 from scripts.faulting.state_away import HASTY, PATIENT, StateAway
 from scripts.faulting.takeovers import Takeovers
 from scripts.faulting.words import Words
@@ -26,6 +28,7 @@ SETTINGS: dict[str, object] = {
     "database_connections": 20,  # enough for all that is asked at once while it is away
 }
 QUICK = 0.01  # seconds that it takes for turns that are sent all at once
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction")
 NEVER = (*WRONG, "failed", "read_short", "gaps", "told_differently", "deltas_differ", "unfollowed")
 
 NOTES = {
@@ -43,6 +46,8 @@ NOTES = {
     "fenced: it does not look at its leases before it writes. control_unfenced: the same without the fence",
     "state_away": "PostgreSQL is stopped (SIGSTOP); calls of all kinds that begin then, with a deadline of "
     f"{PATIENT:g} s, and, hasty, of {HASTY:g} s: the server cannot know so soon, but must not say anything else",
+    "redis": "the same load and kills of replicas, with RAGENTS_CHECKPOINTS on a valkey with appendfsync always. "
+    "redis_wrong: all that must not be, together",
     "followers": "callers of AttachRun on another replica, from anywhere in a run. gaps: an event was missed or told "
     "twice. told_differently: two callers were told different events of one number. told_again: the same in runs that "
     "were under way when PostgreSQL was killed, whose events are not fsynced",
@@ -60,11 +65,24 @@ class Plan:
     frozen: float
     threads: int  # that are in their middle then
     whole: int  # threads that are asked for while PostgreSQL is away
+    redis_kills: int
     least_rate: float  # turns a second, whatever is broken meanwhile
 
 
-FULL = Plan(rounds=100, callers=100, replica_kills=30, postgres_kills=10, frozen=30, threads=10, whole=3, least_rate=5)
-SHORT = Plan(rounds=8, callers=40, replica_kills=2, postgres_kills=1, frozen=6, threads=4, whole=1, least_rate=1)
+FULL = Plan(
+    rounds=100,
+    callers=100,
+    replica_kills=30,
+    postgres_kills=10,
+    frozen=30,
+    threads=10,
+    whole=3,
+    redis_kills=10,
+    least_rate=5,
+)
+SHORT = Plan(
+    rounds=8, callers=40, replica_kills=2, postgres_kills=1, frozen=6, threads=4, whole=1, redis_kills=1, least_rate=1
+)
 
 
 async def measured(*, short: bool, seed: int) -> list[Figure]:
@@ -83,9 +101,10 @@ async def measured(*, short: bool, seed: int) -> list[Figure]:
             *await _storm(deployment, words, chatter, plan, seed),
             *await StateAway(deployment, chatter, plan.whole).stopped(),
         ]
-        await serial.judge_all(deployment, chatter, sorted(chatter.conversations.places(), key=str))
+        await judge_all(chatter, chatter.conversations.places(), saved_in(deployment.database))
         figures += _totals(chatter)
     figures += await frozen(seconds=plan.frozen, threads=plan.threads, seed=seed, short=short)
+    figures += await _in_redis(plan, seed)
     if short:  # the machine is busy
         figures = [one if one.unit != "s" else Figure(one.name, one.value, one.unit) for one in figures]
     return figures
@@ -115,12 +134,40 @@ async def _storm(deployment: Deployment, words: Words, chatter: Chatter, plan: P
     ]
 
 
+async def _in_redis(plan: Plan, seed: int) -> list[Figure]:
+    """Kills of replicas again, with checkpoints in a Redis that has everything on its disk before it answers."""
+    words = Words(delay=DELAY)
+    async with redis_server(*DURABLE) as redis:
+        settings = SETTINGS | {"checkpoints": redis.url}
+        async with deployed(USERS, [settings] * REPLICAS, short=True, model=words) as deployment:
+            chatter = Chatter(deployment.replicas, seed)
+            began = monotonic()
+            async with chatter.running(CALLERS):
+                figures = await Takeovers(deployment, words, chatter, seed).kill_replicas(
+                    plan.redis_kills, "redis_replica_kill"
+                )
+                answered = rate(chatter.conversations, began)
+            await judge_all(chatter, chatter.conversations.places(), saved_in(deployment.database, redis.url))
+    _told(chatter)
+    said = chatter.conversations.said.values()
+    return [
+        *figures,
+        Figure.at_least("redis_rate", answered, plan.least_rate, "turns/s"),
+        Figure.at_least("redis_acknowledged", sum(bool(one.answer) for one in said), 1, "turns"),
+        Figure.at_most("redis_wrong", sum(len(chatter.findings.wrong[kind]) for kind in NEVER), 0),
+    ]
+
+
+def _told(chatter: Chatter) -> None:
+    for kind, words in chatter.findings.wrong.items():
+        for line in words[:SHOWN]:
+            say(f"{kind}: {line}")
+
+
 def _totals(chatter: Chatter) -> list[Figure]:
     """Of all turns together."""
     said, findings = chatter.conversations.said.values(), chatter.findings
-    for kind, words in findings.wrong.items():
-        for line in words[:SHOWN]:
-            say(f"{kind}: {line}")
+    _told(chatter)
     counts = findings.counts
     return [
         Figure("turns", len(said)),

@@ -62,7 +62,7 @@ class Followers:
         self._group.create_task(self._patiently(said, after, elsewhere))
 
     def excuse(self) -> None:
-        """PostgreSQL is killed: of what was told a moment ago all but outcomes may be lost, and its numbers used again."""
+        """PostgreSQL is killed: what was told a moment ago may be lost, and its numbers used again, but for outcomes."""
         moment = monotonic() - UNSYNCED
         self._excused |= {run for run in self._told if self._ended.get(run, moment) >= moment}
 

@@ -1,7 +1,7 @@
 """The Redis of a test, always on one port: killed, frozen and started at will."""
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from redis.asyncio import Redis
@@ -11,11 +11,12 @@ from tests.redis_servers import Server, valkey_server
 
 
 class RedisServer:
-    """A server that keeps nothing on disk: killed, it comes back empty."""
+    """A server that keeps nothing beyond its end: killed, it comes back empty."""
 
-    def __init__(self, stack: AsyncExitStack) -> None:
+    def __init__(self, stack: AsyncExitStack, options: Sequence[str]) -> None:
         self.port = free_port()
         self._stack = stack
+        self._options = options
         self._server: Server | None = None
 
     @property
@@ -25,7 +26,7 @@ class RedisServer:
 
     async def start(self) -> None:
         """Returns once it answers."""
-        self._server = await self._stack.enter_async_context(valkey_server(port=self.port))
+        self._server = await self._stack.enter_async_context(valkey_server(*self._options, port=self.port))
 
     async def kill(self) -> None:
         """Ends it at once, without a word to anybody."""
@@ -52,9 +53,9 @@ class RedisServer:
 
 
 @asynccontextmanager
-async def redis_server() -> AsyncIterator[RedisServer]:
-    """A server that answers."""
+async def redis_server(*options: str) -> AsyncIterator[RedisServer]:
+    """A server that answers; the options are its own."""
     async with AsyncExitStack() as stack:
-        server = RedisServer(stack)
+        server = RedisServer(stack, options)
         await server.start()
         yield server

@@ -31,7 +31,7 @@ class Takeovers:
         self._chatter = chatter
         self._draw = random.Random(seed)
 
-    async def kill_replicas(self, times: int) -> list[Figure]:
+    async def kill_replicas(self, times: int, name: str = "replica_kill") -> list[Figure]:
         """Any of them, with SIGKILL; each is started again."""
         struck, slowest = [], 0.0
         for number in range(times):
@@ -48,7 +48,7 @@ class Takeovers:
                 f"kill {number + 1} of {times}: {victim.name}, {len(middle)} in flight, on in {going_on.result():.2f} s"
             )
             await asyncio.sleep(BETWEEN)
-        return _figures("replica_kill", struck, slowest)
+        return _figures(name, struck, slowest)
 
     async def kill_postgres(self, times: int) -> list[Figure]:
         """All its processes, with SIGKILL; its launcher starts it again."""

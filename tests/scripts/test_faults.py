@@ -10,8 +10,11 @@ import pytest
 
 from ragents_client.v1.answer_pb2 import Passage
 from scripts.faulting import __main__ as faults
+from scripts.faulting.conversations import Conversations, Findings, Kept, Said, judge, judge_roles
+from scripts.faulting.conversations import Place as Thread
 from scripts.faulting.ledger import EDITION, Asked, Edition, Ledger, Place, signature
 from scripts.faulting.load import percentile
+from scripts.faulting.replicas import Key
 from scripts.faulting.workload import Ask, Workload, places, text_of
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +45,17 @@ def test_one_answer_is_made_for_all_who_ask_at_once() -> None:
 
 def test_no_question_fails_while_redis_is_away() -> None:
     assert short("redis-away")["failed"]["value"] == 0
+
+
+def test_no_turn_is_lost_or_kept_twice_and_the_controls_find_what_is() -> None:
+    figures = short("agents")
+    wrong = ("lost", "doubled", "differing", "disordered", "roles_broken", "failed", "read_short", "gaps")
+    assert {name: figures[name]["value"] for name in wrong} == dict.fromkeys(wrong, 0)
+    assert figures["at_once_kept"]["value"] == figures["at_once_turns"]["value"]
+    assert figures["control_kept_in_memory"]["value"] < figures["at_once_turns"]["value"]
+    assert figures["same_generations"]["value"] == 1
+    assert figures["frozen_fenced_refused"]["value"] >= 1 and figures["frozen_fenced_wrong"]["value"] == 0
+    assert figures["control_unfenced_wrong"]["value"] >= 1
 
 
 def test_an_unknown_test_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,3 +175,55 @@ def test_a_third_of_the_questions_are_exact_repeats() -> None:
 def test_a_percentile_is_the_smallest_value_that_so_many_are_not_above() -> None:
     assert percentile([float(one) for one in range(1, 101)], 0.99) == 99
     assert percentile([5.0], 0.99) == 5
+
+
+KEY = Key("token-of-ada", "amber", user="ada")
+FIRST, SECOND = Kept("one", "0 before: a"), Kept("two", "1 before: b")
+
+
+def turn(kept: Kept, answer: str | None = None) -> Said:
+    """A turn that was answered as it is kept, or otherwise; with "" it never was."""
+    return Said(KEY, "mine", kept.question, kept.question, "unary", answer=kept.answer if answer is None else answer)
+
+
+def found(said: list[Said], kept: list[Kept]) -> set[str]:
+    """What is wrong with a thread in which this was said and this is kept."""
+    findings = Findings()
+    judge(said, kept, findings)
+    return {kind for kind, words in findings.wrong.items() if words}
+
+
+def test_what_was_answered_is_kept_once_in_the_order_that_each_has_seen() -> None:
+    said = [turn(FIRST), turn(SECOND)]
+    assert found(said, [FIRST, SECOND]) == set()
+    assert found(said, [FIRST]) == {"lost"}
+    assert found(said, [SECOND, FIRST]) == {"disordered"}
+    assert found(said, [FIRST, SECOND, Kept("two", "2 before: b")]) >= {"doubled", "differing"}
+    assert found(said, [FIRST, SECOND, Kept("three", "2 before: c")]) == {"unknown"}
+
+
+def test_a_turn_that_was_not_acknowledged_may_be_kept_once_or_not_at_all() -> None:
+    said = [turn(FIRST), turn(SECOND, "")]
+    assert found(said, [FIRST]) == found(said, [FIRST, SECOND]) == set()
+    assert found(said, [FIRST, SECOND, Kept("two", "2 before: c")]) == {"doubled"}
+
+
+def test_saved_messages_are_the_exchanges_by_human_and_ai_in_turn() -> None:
+    findings = Findings()
+    judge_roles([("human", "one"), ("ai", "0 before: a")], [FIRST], findings)
+    assert not findings.wrong
+    judge_roles([("human", "left"), ("human", "one"), ("ai", "0 before: a")], [FIRST], findings)
+    assert len(findings.wrong["roles_broken"]) == 1
+
+
+async def test_two_answers_to_one_turn_must_be_equal() -> None:
+    conversations, findings = Conversations(), Findings()
+    said, again = turn(FIRST, ""), turn(FIRST, "")
+    conversations.begin(said)
+    conversations.begin(again)
+    await conversations.acknowledge(said, "0 before: a", findings)
+    await conversations.acknowledge(again, "0 before: a", findings)
+    assert not findings.wrong
+    await conversations.acknowledge(turn(FIRST, ""), "0 before: b", findings)
+    assert len(findings.wrong["differing"]) == 1
+    assert conversations.in_thread(Thread(KEY, "mine")) == [said]
