@@ -5,6 +5,7 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # in the stubs' types only
 TIMEOUT = 30.0  # seconds of a call
 PATIENCE = 60.0  # seconds until a run must have an outcome
 PAUSE = 0.1  # seconds before one attaches again
+ON_ITS_WAY = 0.5  # seconds that an event may take from PostgreSQL to us
 UNSYNCED = 1.0  # seconds that PostgreSQL may keep an event before it is on the disk, and far more than it does
 
 
@@ -45,6 +47,7 @@ class Followers:
         self._told: defaultdict[str, dict[int, bytes]] = defaultdict(dict)
         self._ended: dict[str, float] = {}  # when the outcome was told
         self._excused = set[str]()
+        self._struck = -inf
         self._group: asyncio.TaskGroup | None = None
 
     @asynccontextmanager
@@ -62,12 +65,15 @@ class Followers:
         self._group.create_task(self._patiently(said, after, elsewhere))
 
     def excuse(self) -> None:
-        """PostgreSQL is killed: what was told a moment ago may be lost, and its numbers used again, but for outcomes."""
-        moment = monotonic() - UNSYNCED
+        """PostgreSQL is killed: of runs under way, what was told a moment ago may be lost and its numbers used again."""
+        self._struck = monotonic()
+        moment = self._struck - UNSYNCED
         self._excused |= {run for run in self._told if self._ended.get(run, moment) >= moment}
 
     def note(self, run: str, event: Event) -> None:
         """Whoever is told an event of a number is told the same."""
+        if monotonic() < self._struck + ON_ITS_WAY:
+            self._excused.add(run)
         told = event.SerializeToString(deterministic=True)
         if is_last(event):
             self._ended.setdefault(run, monotonic())

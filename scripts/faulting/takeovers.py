@@ -20,6 +20,7 @@ from tests.services.processes import family, postmaster
 PATIENCE = 30.0  # seconds that a thread may take to go on, before it counts as never
 SOON = 5.0  # seconds within which it must
 BETWEEN = 0.5  # seconds of plain load between two faults
+OF_AGE = 11.0  # seconds after which the launcher does not take PostgreSQL for one that cannot live
 
 
 class Takeovers:
@@ -65,7 +66,7 @@ class Takeovers:
             waited = await self._gone_on(self._places(middle), since)
             slowest = max(slowest, waited)
             say(f"kill {number + 1} of {times}: PostgreSQL, {len(middle)} in flight, on in {waited:.2f} s")
-            await asyncio.sleep(BETWEEN)
+            await asyncio.sleep(BETWEEN if number + 1 == times else OF_AGE)
         return _figures("postgres_kill", struck, slowest)
 
     async def roll_out(self) -> list[Figure]:
