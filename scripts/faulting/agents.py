@@ -40,6 +40,8 @@ NOTES = {
     "it. roles_broken: the saved messages are not the exchanges, by human and ai in turn",
     "in_flight": "turns for whose word the model was asked by the replica, or on any, when the fault struck",
     "takeover": "from the fault to the next answered turn of every thread that had one of these, whoever sends it",
+    "rollout": "SIGTERM to one replica after the other. rollout_detached_gone_on: a detached run whose step does not "
+    "end within the grace, answered by another replica without being sent again",
     "control_kept": "messages that LangGraph alone keeps of 10 turns at once on one thread",
     "same": "callers who send one turn at once, under one request_id; _killed: the replica that runs it is killed",
     "frozen": "a replica is stopped (SIGSTOP) with turns in their middle, which go on elsewhere; later it goes on. "

@@ -65,7 +65,7 @@ class Followers:
         self._group.create_task(self._patiently(said, after, elsewhere))
 
     def excuse(self) -> None:
-        """PostgreSQL is killed: of runs under way, what was told a moment ago may be lost and its numbers used again."""
+        """PostgreSQL is killed: in runs under way, what was told just now may be lost and its numbers used again."""
         self._struck = monotonic()
         moment = self._struck - UNSYNCED
         self._excused |= {run for run in self._told if self._ended.get(run, moment) >= moment}

@@ -8,11 +8,11 @@ from contextlib import suppress
 from math import inf
 from time import monotonic
 
-from scripts.faulting.chatter import Chatter
+from scripts.faulting.chatter import USERS, Chatter
 from scripts.faulting.conversations import Place
 from scripts.faulting.deployment import Deployment, say
 from scripts.faulting.replicas import Replica
-from scripts.faulting.speaking import LEAVING
+from scripts.faulting.speaking import DETACHED, LEAVING
 from scripts.faulting.words import Words
 from scripts.figures import Figure
 from tests.services.processes import family, postmaster
@@ -20,6 +20,7 @@ from tests.services.processes import family, postmaster
 PATIENCE = 30.0  # seconds that a thread may take to go on, before it counts as never
 SOON = 5.0  # seconds within which it must
 BETWEEN = 0.5  # seconds of plain load between two faults
+SLOW = 30.0  # seconds of a step, far beyond a replica's grace
 OF_AGE = 11.0  # seconds after which the launcher does not take PostgreSQL for one that cannot live
 
 
@@ -70,19 +71,31 @@ class Takeovers:
         return _figures("postgres_kill", struck, slowest)
 
     async def roll_out(self) -> list[Figure]:
-        """SIGTERM to one replica after the other, as a rollout does; each is replaced."""
-        struck, slowest = [], 0.0
-        for replica in self._deployment.replicas:
-            middle = await self._words.until_waiting(replica.name)
-            since = monotonic()
-            async with asyncio.TaskGroup() as group:
-                going_on = group.create_task(self._gone_on(self._places(middle), since))
-                group.create_task(_replace(replica))
-            struck.append(len(middle))
-            slowest = max(slowest, going_on.result())
-            say(f"rollout: {replica.name}, {len(middle)} in flight, on in {going_on.result():.2f} s")
-            await asyncio.sleep(BETWEEN)
-        return _figures("rollout", struck, slowest)
+        """SIGTERM to one replica after the other, as a rollout does; each is replaced.
+
+        The first one has a detached run whose step does not end within its grace.
+        """
+        struck, slowest, replicas = [], 0.0, self._deployment.replicas
+        slow = self._chatter.turn(Place(USERS[0], "slow"), DETACHED)
+        self._words.slow[slow.question] = SLOW
+        async with asyncio.TaskGroup() as callers:
+            callers.create_task(self._chatter.speakers.say(slow, 0))
+            await self._words.until_waiting(replicas[0].name, slow.question)
+            del self._words.slow[slow.question]  # for whoever goes on with it
+            for replica in replicas:
+                middle = await self._words.until_waiting(replica.name, besides=slow.question)
+                since = monotonic()
+                async with asyncio.TaskGroup() as group:
+                    going_on = group.create_task(self._gone_on(self._places(middle), since))
+                    group.create_task(_replace(replica))
+                struck.append(len(middle))
+                slowest = max(slowest, going_on.result())
+                say(f"rollout: {replica.name}, {len(middle)} in flight, on in {going_on.result():.2f} s")
+                await asyncio.sleep(BETWEEN)
+        return [
+            *_figures("rollout", struck, slowest),
+            Figure.near("rollout_detached_gone_on", bool(slow.answer) and slow.sends == 1, 1, 0),
+        ]
 
     def _places(self, questions: set[str]) -> set[Place]:
         """The threads of these turns, but for those whose callers have left."""

@@ -2,12 +2,14 @@
 
 `python -m scripts.faulting.unfenced fenced`: a replica that was frozen hesitates before it looks at its leases, so that
 the fence around its writes is all that stops them; what the fence refuses is told in the log.
-`unfenced`: the same without the fence, for the control: the test must find what comes of that.
+`unfenced`: the same without the fence around writes, and without that around events, which would end the run as well;
+for the control: the test must find what comes of that.
 """
 
 import asyncio
 import logging
 import sys
+from contextlib import suppress
 from time import monotonic
 from types import ModuleType
 from typing import Any
@@ -17,6 +19,7 @@ from ragents_server import running
 from ragents_server.agents.roster import Roster
 from ragents_server.checkpoints import postgres, saver
 from ragents_server.errors import LeaseLost
+from ragents_server.threads.events import Append, EventLog
 from ragents_server.threads.leases import RENEWAL, Leases
 
 REFUSED = "the fence refused a write"
@@ -64,6 +67,15 @@ class Late(Roster):
         super().__init__(*args, **{**kwargs, "ends_runs": False})
 
 
+class Deaf(EventLog):
+    """Does not hear that somebody else tells the run's events."""
+
+    async def append(self, append: Append) -> None:
+        """As it is, but whatever comes of it."""
+        with suppress(LeaseLost):
+            await super().append(append)
+
+
 def replace(module: ModuleType, name: str, part: object) -> None:
     """Another part in place of one that the module knows under this name."""
     if not hasattr(module, name):
@@ -75,6 +87,7 @@ def unfence() -> None:
     """Takes the fence out."""
     replace(saver, "current_fence", lambda _: None)
     replace(running, "Roster", Late)
+    replace(running, "EventLog", Deaf)
 
 
 KINDS = {"fenced": lambda: None, "unfenced": unfence}

@@ -38,16 +38,15 @@ class Words(Model):
         self._said += 1
         return f"word-{self._said}"
 
-    async def until_waiting(self, sender: str, *questions: str) -> set[str]:
-        """Returns what waits for this sender, once all these do; anything where none is named."""
+    async def until_waiting(self, sender: str, *questions: str, besides: str = "") -> set[str]:
+        """Returns what waits for this sender, once all these do; where none is named, any but `besides`."""
 
-        def there() -> bool:
-            waiting = self.waiting[sender]
-            return bool(waiting) and waiting.issuperset(questions)
+        def waiting() -> set[str]:
+            return self.waiting[sender] - {besides}
 
         async with self._moved:
-            await self._moved.wait_for(there)
-        return set(self.waiting[sender])
+            await self._moved.wait_for(lambda: bool(waiting()) and waiting().issuperset(questions))
+        return waiting()
 
     async def sender_of(self, question: str) -> str:
         """Who waits for this question's word; returns once somebody does."""
