@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -14,7 +14,8 @@ from scripts.benchmarks.turning import talked
 from scripts.evaluation.progress import Progress
 from scripts.figures import Figure
 
-YOUNG = range(2, 7)  # turns
+YOUNG = range(2, 5)  # turns
+TOGETHER = 4  # turns of each old thread, while the others have theirs
 MOST = 1.2  # of a young turn's cost
 LEAST_WAL = 4.0  # times our WAL, that the official saver writes
 SIDES, COSTS = ("ours", "official"), ("cpu", "wall")
@@ -35,15 +36,18 @@ class _Cost:
 
     wall: float  # milliseconds
     cpu: float  # milliseconds, of Python and PostgreSQL
-    wal: float  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    young: Mapping[str, _Cost]
-    old: Mapping[str, _Cost]
-    cold: Mapping[str, float]  # milliseconds a read
-    warm: Mapping[str, float]
+    """By side."""
+
+    young: dict[str, _Cost]
+    old: dict[str, _Cost]
+    together: dict[str, float]  # old turns a second, of all old threads at once
+    wal: dict[str, float]  # bytes of an old turn
+    cold: dict[str, float]  # milliseconds a read
+    warm: dict[str, float]
 
 
 async def growing(both: tuple[Ours, Official], effort: Effort) -> list[Figure]:
@@ -51,8 +55,7 @@ async def growing(both: tuple[Ours, Official], effort: Effort) -> list[Figure]:
     threads = _Threads(both, both[0].pool, effort)
     await threads.grow()
     rounds = [await threads.round(number) for number in range(effort.rounds)]
-    messages = 2 * (effort.old + len(YOUNG) * effort.rounds // 2)  # of an old thread, half-way
-    return [*_growth(rounds), *_wal(rounds, f"wal_{messages}_messages"), *_reads(rounds)]
+    return [*_growth(rounds), *_together(rounds), *_wal(rounds), *_reads(rounds)]
 
 
 class _Threads:
@@ -75,27 +78,31 @@ class _Threads:
 
     async def round(self, number: int) -> _Round:
         """Each side's young threads, then its old ones."""
-        young: dict[str, _Cost] = {}
-        old: dict[str, _Cost] = {}
-        cold: dict[str, float] = {}
-        warm: dict[str, float] = {}
-        first = self._effort.old + len(YOUNG) * number
+        found = _Round({}, {}, {}, {}, {}, {})
+        first = self._effort.old + (len(YOUNG) + TOGETHER) * number
+        then = range(first + len(YOUNG), first + len(YOUNG) + TOGETHER)
         for side in self._both if number % 2 else self._both[::-1]:
             fresh = [f"young-{number}-{thread}" for thread in range(self._effort.threads)]
             await talked(side, fresh, range(1, YOUNG.start))
-            young[side.name] = await self._cost(side, fresh, YOUNG)
-            old[side.name] = await self._cost(side, self._old, range(first, first + len(YOUNG)))
-            cold[side.name], warm[side.name] = await self._reads_of(side, 2 * (first + len(YOUNG) - 1))
-        return _Round(young, old, cold, warm)
+            found.young[side.name] = await self._cost(side, fresh, YOUNG)
+            await self._pool.execute("CHECKPOINT")  # so that both log as many pages as a whole
+            wal = await self._wal()
+            found.old[side.name] = await self._cost(side, self._old, range(first, then.start))
+            began = time.perf_counter()
+            await talked(side, self._old, then)
+            found.together[side.name] = TOGETHER * len(self._old) / (time.perf_counter() - began)
+            found.wal[side.name] = (await self._wal() - wal) / (then.stop - first) / len(self._old)
+            found.cold[side.name], found.warm[side.name] = await self._reads_of(side, 2 * then[-1])
+        return found
 
     async def _cost(self, side: Side, threads: Sequence[str], turns: range) -> _Cost:
-        """After a checkpoint of the database, so that the pages that are written whole are as many as they can be."""
-        await self._pool.execute("CHECKPOINT")
+        """One thread after the other."""
         number = len(threads) * len(turns)
-        wal, cpu, wall = await self._wal(), cpu_seconds(os.getpid()), time.perf_counter()
-        await talked(side, threads, turns)
+        cpu, wall = cpu_seconds(os.getpid()), time.perf_counter()
+        for thread in threads:
+            await talked(side, [thread], turns)
         wall, cpu = time.perf_counter() - wall, cpu_seconds(os.getpid()) - cpu
-        return _Cost(1e3 * wall / number, 1e3 * cpu / number, (await self._wal() - wal) / number)
+        return _Cost(1e3 * wall / number, 1e3 * cpu / number)
 
     async def _wal(self) -> int:
         """Bytes that were ever written."""
@@ -124,14 +131,20 @@ def _growth(rounds: Sequence[_Round]) -> list[Figure]:
         *(Figure(f"growth_{cost}_official", of("official", cost), "times") for cost in COSTS),
         *(Figure(f"young_turn_cpu_{side}", median(one.young[side].cpu for one in rounds), "CPU ms") for side in SIDES),
         *(Figure(f"old_turn_cpu_{side}", median(one.old[side].cpu for one in rounds), "CPU ms") for side in SIDES),
-        Figure("old_turns", median(one.old["official"].wall / one.old["ours"].wall for one in rounds), "times"),
     ]
 
 
-def _wal(rounds: Sequence[_Round], name: str) -> list[Figure]:
-    ratio = median(one.old["official"].wal / one.old["ours"].wal for one in rounds)
-    shown = (Figure(f"{name}_{side}", median(one.old[side].wal for one in rounds), "bytes/turn") for side in SIDES)
-    return [Figure.at_least(name, ratio, LEAST_WAL, "times"), *shown]
+def _together(rounds: Sequence[_Round]) -> list[Figure]:
+    return [
+        Figure("old_turns", median(one.together["ours"] / one.together["official"] for one in rounds), "times"),
+        *(Figure(f"old_turns_{side}", median(one.together[side] for one in rounds), "turns/s") for side in SIDES),
+    ]
+
+
+def _wal(rounds: Sequence[_Round]) -> list[Figure]:
+    ratio = median(one.wal["official"] / one.wal["ours"] for one in rounds)
+    shown = (Figure(f"wal_{side}", median(one.wal[side] for one in rounds), "bytes/turn") for side in SIDES)
+    return [Figure.at_least("wal", ratio, LEAST_WAL, "times"), *shown]
 
 
 def _reads(rounds: Sequence[_Round]) -> list[Figure]:
