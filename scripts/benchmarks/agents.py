@@ -1,4 +1,4 @@
-"""The bench `agents`: savers and whole turns beside LangGraph's official saver, grown threads, runs."""
+"""The bench `agents`: savers and whole turns beside LangGraph's official saver, grown threads, runs, tokens."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ from scripts.benchmarks.growing import Effort, growing
 from scripts.benchmarks.keepers import POOL, sides
 from scripts.benchmarks.putting import putting
 from scripts.benchmarks.running import running
+from scripts.benchmarks.tokens import COMPUTABLE, CONSTRAINED, PLAIN, tokens
 from scripts.benchmarks.turning import turning
 from scripts.figures import Figure
 
@@ -28,6 +29,9 @@ NOTES = {
     "once more",
     "run": "the RPC Run of an agent that answers with made text, on a server with default settings; the client is "
     "Python too",
+    "tokens": f"{len(COMPUTABLE)} questions that can be computed, {len(CONSTRAINED)} that constrain documents by their "
+    f"metadata, {len(PLAIN)} plain ones; logical computes the first without the model and retrieves only what meets "
+    "the constraints. A scripted model that counts words; computed_right: results that logical told",
 }
 
 
@@ -65,4 +69,5 @@ async def measured(*, short: bool) -> list[Figure]:
         found = await putting(both, rounds=plan.put_rounds, turns=plan.put_turns)
         found += await turning(both, rounds=plan.turn_rounds, turns=plan.turns)
         found += await growing(both, plan.effort)
-    return found + await running(rounds=plan.run_rounds, runs=plan.runs)
+    found += await running(rounds=plan.run_rounds, runs=plan.runs)
+    return found + await tokens()

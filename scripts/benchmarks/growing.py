@@ -124,7 +124,7 @@ class _Threads:
 
 def _growth(rounds: Sequence[_Round]) -> list[Figure]:
     def of(side: str, cost: str) -> float:
-        return median(getattr(one.old[side], cost) / getattr(one.young[side], cost) for one in rounds)
+        return median(float(getattr(one.old[side], cost) / getattr(one.young[side], cost)) for one in rounds)
 
     return [
         *(Figure.at_most(f"growth_{cost}_ours", of("ours", cost), MOST, "times") for cost in COSTS),

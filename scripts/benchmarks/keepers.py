@@ -39,8 +39,15 @@ PATIENCE = 60.0  # seconds that a turn may wait for its thread
 class Side(Protocol):
     """One of the two: a saver, and the same conversation on it."""
 
-    name: str
-    saver: "BaseCheckpointSaver[Any]"
+    @property
+    def name(self) -> str:
+        """In figures."""
+        ...
+
+    @property
+    def saver(self) -> "BaseCheckpointSaver[Any]":
+        """What keeps the threads."""
+        ...
 
     async def turn(self, thread: str, number: int) -> None:
         """A whole turn, from question to committed answer."""

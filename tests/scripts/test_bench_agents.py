@@ -16,8 +16,15 @@ from scripts.benchmarks.putting import recorded, replayed
 from scripts.benchmarks.turning import talked
 
 ROOT = Path(__file__).parents[2]
-TARGETS = {"savers_30_threads", "turns_30_threads", "growth_cpu_ours", "growth_wall_ours"}
-SHOWN = {"cold_read_ours", "cold_read_official", "warm_read_ours", "run_1_caller_p50", "run_16_callers"}
+TARGETS = {"savers_30_threads", "turns_30_threads", "growth_cpu_ours", "growth_wall_ours", "wal"}
+SHOWN = {
+    "cold_read_ours",
+    "cold_read_official",
+    "warm_read_ours",
+    "run_1_caller_p50",
+    "run_16_callers",
+    "tokens_of_logical",
+}
 
 Both = tuple[Ours, Official]
 
