@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg import Record
@@ -18,10 +18,13 @@ from ragents_server.connections.statements import Connection, Pool, read_stateme
 from ragents_server.errors import LeaseLost
 
 BATCH = 64  # items of one statement
+READS = 16  # checkpoints of one statement, as each may be large
 QUEUE = 1024  # items that wait; further callers wait too
 PAGE = 50  # checkpoints of one read
 
 LOST = "Another replica goes on with the thread"
+
+_Get: TypeAlias = tuple[Place, Sequence[bytes]]  # and the digests of the parts that are held
 
 
 @asynccontextmanager
@@ -56,11 +59,15 @@ class PostgresStore:
         self._items: GroupCommit[Put | Writes, bool] = GroupCommit(
             self._execute, size=BATCH, queue=QUEUE, keys=_keys, weight=_weight, undone=_is_undone
         )
+        # Who reads the same thread may hold other parts of it: those of a statement are held by all that it is for.
+        self._gets: GroupCommit[_Get, Found | None] = GroupCommit(
+            self._execute_gets, size=READS, queue=QUEUE, keys=lambda get: (get[0].thread,), undone=_is_undone
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Writes inside the block, and what waits at its end."""
-        async with self._items.running():
+        """Reads and writes inside the block, and what waits at its end."""
+        async with self._items.running(), self._gets.running():
             yield
 
     async def put(self, put: Put) -> bool:
@@ -72,9 +79,8 @@ class PostgresStore:
         await self._items.submit(writes)
 
     async def get(self, place: Place, held: Sequence[bytes]) -> Found | None:
-        """In one statement."""
-        row = await self._pool.fetchrow(self._get, held, *place)
-        return _found(row) if row is not None else None
+        """In one statement, shared with whoever reads other threads meanwhile."""
+        return await self._gets.submit((place, held))
 
     async def list(self, listing: Listing) -> AsyncGenerator[Found, None]:
         """In pages."""
@@ -150,6 +156,12 @@ class PostgresStore:
             for item in items
         ]
 
+    async def _execute_gets(self, several: Sequence[_Get]) -> Sequence[Found | None]:
+        held = [digest for _, digests in several for digest in digests]
+        rows = await self._pool.fetch(self._get, held, *_columns([place for place, _ in several], Place._fields))
+        found = {row["place"]: _found(row) for row in rows}
+        return [found.get(number) for number in range(1, len(several) + 1)]
+
 
 def _of_puts(puts: Sequence[Put]) -> list[list[Any]]:
     parts = [(put.encoded.row.thread, *part) for put in puts for part in put.encoded.parts.items()]
@@ -173,7 +185,7 @@ def _outcome(verdict: str) -> bool | Exception:
     return LeaseLost(LOST) if verdict == "refused" else verdict == "put"
 
 
-def _columns(rows: Sequence[Row] | Sequence[WriteRow], names: Sequence[str]) -> list[list[Any]]:
+def _columns(rows: Sequence[Row] | Sequence[WriteRow] | Sequence[Place], names: Sequence[str]) -> list[list[Any]]:
     return [[getattr(row, name) for row in rows] for name in names]
 
 

@@ -121,18 +121,12 @@ async def test_no_flipped_bit_is_missed(database: Place, key: bytes) -> None:
                         f"WHERE ctid = (SELECT max(ctid) FROM {table})",
                         at,
                     )
-                    store = Saver(_On(connection), key=key)  # type: ignore[arg-type]
-                    with pytest.raises(CheckpointCorrupt):
-                        await store.aget_tuple(config("thread"))
+                    store = PostgresStore(connection)
+                    async with store.running():
+                        with pytest.raises(CheckpointCorrupt):
+                            await Saver(store, key=key).aget_tuple(config("thread"))
                     await transaction.rollback()
     assert await read(database, key) is not None
-
-
-class _On:
-    """Reads as the store does, within one transaction."""
-
-    def __init__(self, connection: Any) -> None:
-        self.get = PostgresStore(connection).get
 
 
 async def test_without_the_key_nothing_is_believed(place: Place) -> None:

@@ -8,10 +8,14 @@ SELECT item, lease, verdict FROM put_checkpoints_1(
 SELECT retain_checkpoints_1($1::text[], array_fill(0, ARRAY[cardinality($1::text[])]))
 
 -- name: get
+-- For each of some threads.
 WITH found AS (
-    SELECT c.*, 0 AS place FROM checkpoints c
-    WHERE c.thread = $2 AND c.ns = $3 AND ($4::text IS NULL OR c.id = $4)
-    ORDER BY c.n DESC LIMIT 1
+    SELECT c.*, g.place
+    FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS g(thread, ns, id, place), LATERAL (
+        SELECT * FROM checkpoints c
+        WHERE c.thread = g.thread AND c.ns = g.ns AND (g.id IS NULL OR c.id = g.id)
+        ORDER BY c.n DESC LIMIT 1
+    ) c
 )
 
 -- name: list
@@ -51,7 +55,7 @@ WITH RECURSIVE up AS (
 -- name: whole
 -- Goes on from `found`: each with its writes, and its parts but those that the asker holds.
 SELECT f.thread, f.ns, f.id, f.n, f.parent, f.root, f.open, f.metadata::text AS metadata, f.digests, f.body, f.tag,
-    w.tasks, w.idxs, w.paths, w.channels, w.bodies, w.tags, s.parts, s.contents
+    f.place, w.tasks, w.idxs, w.paths, w.channels, w.bodies, w.tags, s.parts, s.contents
 FROM found f
 LEFT JOIN LATERAL (
     SELECT array_agg(w.task) AS tasks, array_agg(w.idx) AS idxs, array_agg(w.path) AS paths,
