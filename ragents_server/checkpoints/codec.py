@@ -19,7 +19,7 @@ from ragents_server.checkpoints.memory import Memory
 from ragents_server.checkpoints.rows import FORMAT, Found, Row, WriteRow, typed, untyped
 from ragents_server.checkpoints.seals import Seal
 from ragents_server.checkpoints.serde import Serializer, Unreadable
-from ragents_server.checkpoints.values import Parts, Shape, Values
+from ragents_server.checkpoints.values import Parts, Pieces, Shape, Values
 from ragents_server.errors import CheckpointCorrupt, CheckpointTooNew, InvalidRequest
 
 
@@ -111,12 +111,15 @@ class Codec:
         )
         return Encoded(row.sealed(self._seal), parts.fresh, parts.learned)
 
-    def lacks(self, found: Found) -> bool:
-        """Whether parts have to be read that memory was thought to hold."""
-        return self._values(found.row.thread).lacks(found)
+    def held(self, found: Found) -> Pieces | None:
+        """The parts that were not read; None where they have to be, as memory does not hold them as they were."""
+        return self._values(found.row.thread).held(found)
 
-    def decode(self, found: Found) -> CheckpointTuple:
-        """Raises CheckpointCorrupt, having run nothing that the bytes may name, or CheckpointTooNew."""
+    def decode(self, found: Found, held: Pieces | None = None) -> CheckpointTuple:
+        """The checkpoint, of the parts that were read and those `held`.
+
+        Raises CheckpointCorrupt, having run nothing that the bytes may name, or CheckpointTooNew.
+        """
         row = found.row
         if not row.holds(self._seal) or not row.body:
             raise CheckpointCorrupt("A checkpoint is not as it was saved")
@@ -124,7 +127,7 @@ class Codec:
             raise CheckpointTooNew("A checkpoint was saved by a newer release")
         place = Place(row.thread, row.ns, row.id)
         try:
-            checkpoint = self._checkpoint(found)
+            checkpoint = self._checkpoint(found, held or {})
             metadata = cast("CheckpointMetadata", json.loads(row.metadata))
             parent = place._replace(id=row.parent).config if row.parent else None
             return CheckpointTuple(place.config, checkpoint, metadata, parent, self.pending(found.writes))
@@ -159,10 +162,10 @@ class Codec:
     def _values(self, thread: str) -> Values:
         return Values(thread, self._serde, self._seal, self._memory)
 
-    def _checkpoint(self, found: Found) -> Checkpoint:
+    def _checkpoint(self, found: Found, held: Pieces) -> Checkpoint:
         rest, small, shapes = self._serde.loads_typed(untyped(found.row.body[1:]))
         values = self._values(found.row.thread)
-        pieces = values.pieces(found)
+        pieces = values.pieces(found, held)
         large = {channel: values.join(shape, found, pieces) for channel, shape in shapes.items()}
         return cast("Checkpoint", {**rest, "channel_values": {**small, **large}})
 

@@ -54,11 +54,11 @@ class Saver(BaseCheckpointSaver[int]):
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint that the config names, or the latest. Raises CheckpointCorrupt or CheckpointTooNew."""
         place = Place.of(config)
-        held = self._memory.held(place.thread, self.serde.allowed)
-        found = await self._store.get(place, held)
-        if found is not None and held and self._codec.lacks(found):  # somebody changed an object in place
+        found = await self._store.get(place, self._memory.held(place.thread, self.serde.allowed))
+        held = self._codec.held(found) if found is not None else None
+        if found is not None and held is None:  # somebody changed an object in place
             found = await self._store.get(place, ())
-        return self._codec.decode(found) if found is not None else None
+        return self._codec.decode(found, held) if found is not None else None
 
     async def alist(
         self,

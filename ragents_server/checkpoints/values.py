@@ -5,7 +5,7 @@ So an appended item is one new part, eight parts of a size become one of the nex
 once for each of the sizes. Where the cuts are depends on nothing but the length: any replica makes the same ones.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ INLINE = 256  # bytes; smaller values stand in the checkpoint itself
 BASE, LARGEST = 8, 8**4  # items of a part
 WHOLE, LIST, SNAPSHOT = 0, 1, 2  # how a value is made of its parts
 
+Pieces = Mapping[bytes, Any]  # parts' values by digest
 Shape = tuple[int, Sequence[int]]  # one of these, and the places of the parts among the checkpoint's digests
 
 
@@ -80,18 +81,25 @@ class Values:
             parts.learned.append((known.digest, digest))
         return parts.place(digest)
 
-    def lacks(self, found: Found) -> bool:
-        """Whether parts were not read that memory held, and it does no longer, or they were changed there."""
-        return any(self._held(digest) is None for digest in found.row.parts() if digest not in found.parts)
+    def held(self, found: Found) -> Pieces | None:
+        """The parts that were not read; None where memory holds one of them no longer, or it was changed there."""
+        held = {}
+        for digest in found.row.parts():
+            if digest not in found.parts:
+                items = self._held(digest)
+                if items is None:
+                    return None
+                held[digest] = items
+        return held
 
-    def pieces(self, found: Found) -> dict[bytes, Any]:
-        """The parts' values by digest. Raises Unreadable."""
-        held = {digest: self._held(digest) for digest in found.row.parts() if digest not in found.parts}
-        if any(items is None for items in held.values()):
+    def pieces(self, found: Found, held: Pieces) -> Pieces:
+        """The parts' values, those read and those `held`. Raises Unreadable."""
+        digests = found.row.parts()
+        if any(digest not in found.parts and digest not in held for digest in digests):
             raise Unreadable("a part is missing")
-        return held | {digest: self._read(found, digest) for digest in found.row.parts() if digest in found.parts}
+        return {digest: held[digest] if digest in held else self._read(found, digest) for digest in digests}
 
-    def join(self, shape: Shape, found: Found, pieces: dict[bytes, Any]) -> Any:
+    def join(self, shape: Shape, found: Found, pieces: Pieces) -> Any:
         """The value again, of objects that other readers may have too. Raises Unreadable."""
         how, places = shape
         digests = found.row.parts()
