@@ -11,10 +11,10 @@ from google.rpc import error_details_pb2, status_pb2
 
 from ragents_client.v1 import (
     CACHE_MODE_NONE,
-    AgentServiceStub,
     DocumentServiceStub,
     GetDocumentRequest,
-    ListAgentsRequest,
+    GetHealthRequest,
+    HealthServiceStub,
     ListDocumentsRequest,
     PutDocumentsRequest,
     QueryRequest,
@@ -124,7 +124,7 @@ def test_malformed_bytes_within_a_stream_are_an_invalid_argument(grpc_channel: g
 
 
 def test_an_unbuilt_service_answers_unimplemented(grpc_channel: grpc.Channel) -> None:
-    error = failed(AgentServiceStub(grpc_channel).ListAgents, ListAgentsRequest(), metadata=bearer("ada"))
+    error = failed(HealthServiceStub(grpc_channel).GetHealth, GetHealthRequest(), metadata=bearer("ada"))
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
     assert details(error)["ErrorInfo"].reason == "UNIMPLEMENTED"
 
