@@ -27,6 +27,7 @@ class _Waiting(Generic[Item, Result]):
 
 
 DRAIN_SECONDS = 10.0
+ALONE_SECONDS = 5.0  # for trying each of a batch by itself
 MOST_WEIGHT = 8 * 2**20
 
 log = logging.getLogger(__name__)
@@ -147,11 +148,19 @@ class GroupCommit(Generic[Item, Result]):
         except Exception as error:
             if len(batch) == 1 or not self._undone(error):
                 raise
-            for one in batch:
-                await self._alone(one)
+            await self._each_alone(batch, error)
             return
         for one, result in zip(batch, results, strict=True):
             _settle(one.done, result)
+
+    async def _each_alone(self, batch: Sequence[_Waiting[Item, Result]], error: Exception) -> None:
+        """For so long at most: where each of them fails after a wait, all who come later wait too."""
+        limit = asyncio.get_running_loop().time() + ALONE_SECONDS
+        for one in batch:
+            if asyncio.get_running_loop().time() > limit:
+                self._fail([one], error)
+            else:
+                await self._alone(one)
 
     async def _alone(self, one: _Waiting[Item, Result]) -> None:
         """Its failure is its own; where the store has gone away meanwhile, the others find that out too."""

@@ -2,11 +2,11 @@
 
 import secrets
 from dataclasses import dataclass
+from hashlib import sha256
 from operator import attrgetter
 from typing import Any
 
 import ormsgpack
-import xxhash
 from langchain_core import messages
 from langchain_core.documents import Document
 
@@ -68,7 +68,7 @@ def fingerprint(value: Any, serde: Serializer) -> Fingerprint:
     except TypeError as error:
         reason = error.__cause__ or error
         raise InvalidRequest(f"the state of the graph cannot be stored: {reason}") from error
-    return Fingerprint(xxhash.xxh3_128_digest(packed, _SEED), len(packed), packer.whole)
+    return Fingerprint(sha256(packed).digest()[:16], len(packed), packer.whole)
 
 
 def _opened(value: Any) -> Any:

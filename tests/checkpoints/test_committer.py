@@ -78,6 +78,15 @@ async def test_an_item_that_fails_its_batch_is_found_by_trying_each() -> None:
     assert scripted.batches == [["a", bad, "b"], ["a"], [bad], ["b"]]
 
 
+async def test_trying_each_ends_after_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer, "ALONE_SECONDS", -1.0)
+    scripted, bad = Scripted(), ValueError("bad")
+    commit = GroupCommit[Any, Any](scripted.execute, size=10, queue=100, undone=lambda _: True)
+    async with commit.running():
+        results = await asyncio.gather(*await submitted(commit, bad, "a", "b"), return_exceptions=True)
+    assert results == [bad, bad, bad]
+
+
 async def test_where_the_outcome_is_unknown_nothing_is_repeated() -> None:
     scripted = Scripted()
     commit = GroupCommit[Any, Any](
