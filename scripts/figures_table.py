@@ -4,7 +4,16 @@ import json
 
 from scripts.figures import FOLDER, number
 
-PAGES = ("eval", "bench-main", "bench-cache", "faults-stale", "faults-single-flight", "faults-redis-away")
+PAGES = (
+    "eval",
+    "bench-main",
+    "bench-cache",
+    "bench-agents",
+    "faults-stale",
+    "faults-single-flight",
+    "faults-redis-away",
+    "faults-agents",
+)
 
 
 def rows() -> list[str]:
