@@ -238,9 +238,9 @@ class Attempt:
             raise LeaseLost(LOST)
 
     async def _give_up(self, error: RagentsError) -> None:
-        """Gives the lease back and says why; a detached run stopped by a drain is for another replica to go on with."""
+        """Gives the lease back and says why; a detached run that this replica stops is for another one."""
         try:
-            if isinstance(error, Draining) and self.request.turn.detached:
+            if isinstance(error, Draining | Cancelled) and self.request.turn.detached:
                 await self._places.runs.release(self._taken)
             else:
                 await self._places.runs.finish(self._taken, RUN_STATE_FAILED, Run(failure=error.failure()))

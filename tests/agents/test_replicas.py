@@ -230,6 +230,21 @@ async def test_a_drain_leaves_a_detached_run_for_another_replica(both: Any, word
     assert [event async for event in there.rag.attach_run(run_id)][-1].answer.text == f"Walked {word}"
 
 
+async def test_a_replica_that_ends_in_the_middle_of_a_detached_runs_step_leaves_the_run_to_another(
+    both: Any, word: str
+) -> None:
+    here, there = both
+    task, _, thread = await begun(here, word, detached=True)
+    run_id = (await there.rag.get_thread(thread)).thread.run_id
+    task.cancel()
+    await here.parts.agency.turns.aclose()
+    await until(lambda: gates.left[word] == 1)
+    assert (await there.rag.get_run(run_id)).state == RUN_STATE_RUNNING
+    await there.parts.agency.turns.take_up()
+    gates.open[word].set()
+    assert [event async for event in there.rag.attach_run(run_id)][-1].answer.text == f"Walked {word}"
+
+
 async def test_the_outcome_is_told_when_it_is_committed_and_no_sooner(both: Any, word: str) -> None:
     here, there = both
     task, _, thread = await begun(here, word)
