@@ -33,7 +33,7 @@ from ragents_server.interceptors.around import Around, Guard
 from ragents_server.interceptors.deadline import deadline
 from ragents_server.interceptors.errors import errors
 from ragents_server.interceptors.identity import identity
-from ragents_server.interceptors.serving import Serving
+from ragents_server.interceptors.serving import UNWIND, Serving
 from ragents_server.services.agents import AgentService
 from ragents_server.services.cache import CacheService
 from ragents_server.services.context import Deadlines
@@ -108,7 +108,7 @@ class Server:
         log.info("draining: no new calls in %.3g s, the end at most %.3g s after that", lame_duck, grace)
         await asyncio.sleep(lame_duck)
         log.info("no new calls any more")
-        stopping = asyncio.create_task(self.grpc.stop(grace + FLUSH), name="stopping the listener")
+        stopping = asyncio.create_task(self.grpc.stop(grace + UNWIND + FLUSH), name="stopping the listener")
         saving = asyncio.create_task(turns.drain(grace / 2), name="saving runs")
         try:
             await self.serving.finish(grace)

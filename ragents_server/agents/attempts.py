@@ -240,7 +240,7 @@ class Attempt:
     async def _give_up(self, error: RagentsError) -> None:
         """Gives the lease back and says why; a detached run that this replica stops is for another one."""
         try:
-            if isinstance(error, Draining | Cancelled) and self.request.turn.detached:
+            if isinstance(error, Draining) and self.request.turn.detached:
                 await self._places.runs.release(self._taken)
             else:
                 await self._places.runs.finish(self._taken, RUN_STATE_FAILED, Run(failure=error.failure()))

@@ -1,10 +1,13 @@
 """The guard of start and drain: a server takes calls once it has started, and knows those under way until they end."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from ragents_server.errors import StateUnavailable
 from ragents_server.interceptors.around import Call, Serve
+
+UNWIND = 3.0  # seconds that a call that is ended may take to let go of what it has
 
 
 class Serving:
@@ -48,3 +51,6 @@ class Serving:
                 call.draining = True
                 if call.end is not None:
                     call.end()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(UNWIND):  # so that each has its status, and none is cut off by the transport
+                    await self._none.wait()

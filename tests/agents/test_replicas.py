@@ -238,7 +238,10 @@ async def test_a_replica_that_ends_in_the_middle_of_a_detached_runs_step_leaves_
     run_id = (await there.rag.get_thread(thread)).thread.run_id
     task.cancel()
     await here.parts.agency.turns.aclose()
-    await until(lambda: gates.left[word] == 1)
+    async with asyncio.timeout(20):
+        while (await there.rag.get_thread(thread)).thread.run_id:  # noqa: ASYNC110 - until the lease is given back
+            await asyncio.sleep(0.01)
+    assert gates.left[word] == 1
     assert (await there.rag.get_run(run_id)).state == RUN_STATE_RUNNING
     await there.parts.agency.turns.take_up()
     gates.open[word].set()
