@@ -38,6 +38,7 @@ from tests.services.processes import (
     health,
     ready,
     serving,
+    watching,
 )
 
 ASK = QueryRequest(question=Question(text="Where does the quokka live?"))
@@ -108,21 +109,22 @@ async def test_a_call_under_way_is_finished_before_the_end(data: Path) -> None:
     async with ready(data=data, lame_duck=1) as (running, channel):
         children = processes.family(running.process.pid)[1:]
         assert len(children) >= 2  # PostgreSQL and a parser
-        gate = asyncio.Event()
+        sent, gate = asyncio.Event(), asyncio.Event()
 
         async def parts() -> AsyncIterator[PutDocumentsRequest]:
             header, body, end = calls.chunked("slow.txt", b"The quokka lives on Rottnest Island.")
             yield header
             yield body
+            sent.set()
             await gate.wait()
             yield end
 
         upload = DocumentServiceStub(channel).PutDocuments(parts(), timeout=60)
         first = asyncio.create_task(anext(aiter(upload)))
-        watching = asyncio.create_task(health(channel, SERVING, NOT_SERVING))
-        await checked(channel, READINESS)
+        await asyncio.wait_for(sent.wait(), 30)
+        told = await watching(channel, SERVING, NOT_SERVING)  # after the upload on the same connection
         running.process.send_signal(signal.SIGTERM)
-        await watching
+        await told
         assert await checked(channel, LIVENESS) == SERVING  # a drain is no reason to be killed
         answer = await QueryServiceStub(channel).Query(ASK, timeout=10)  # the lame duck still serves
         assert answer.HasField("answer")
@@ -138,12 +140,11 @@ async def test_a_call_under_way_is_finished_before_the_end(data: Path) -> None:
 
 async def test_a_watch_does_not_hold_up_the_end(data: Path) -> None:
     async with ready(data=data, grace=300) as (running, channel):
-        watching = asyncio.create_task(health(channel, SERVING, NOT_SERVING, 99))
-        await checked(channel, READINESS)
+        told = await watching(channel, SERVING, NOT_SERVING, 99)
         running.process.send_signal(signal.SIGTERM)
         assert await running.ended(15) == 0
         with pytest.raises((grpc.aio.AioRpcError, AssertionError)):
-            await watching
+            await told
 
 
 async def test_a_call_that_outlives_the_grace_is_told_to_come_again(data: Path) -> None:
@@ -216,7 +217,7 @@ async def test_a_database_that_stops_and_goes_on_is_noticed_and_queries_are_unav
     ):
         await put(channel, QUOKKA)
         stopped = processes.family(started[-1])
-        watching = asyncio.create_task(health(channel, SERVING, NOT_SERVING, SERVING))
+        back = await watching(channel, SERVING, NOT_SERVING, SERVING)
         down = asyncio.create_task(health(channel, NOT_SERVING))
         for process in stopped:
             os.kill(process, signal.SIGSTOP)
@@ -228,7 +229,7 @@ async def test_a_database_that_stops_and_goes_on_is_noticed_and_queries_are_unav
         finally:
             for process in reversed(stopped):
                 os.kill(process, signal.SIGCONT)
-        await watching
+        await back
         answer = await QueryServiceStub(channel).Query(ASK, timeout=20)
         assert "Rottnest" in answer.answer.text
 

@@ -95,13 +95,26 @@ async def serving(**settings: object) -> AsyncIterator[Running]:
                 await running.process.wait()
 
 
-async def health(channel: grpc.aio.Channel, *wanted: int, service: str = READINESS) -> list[int]:
+async def watching(channel: grpc.aio.Channel, *wanted: int) -> asyncio.Task[list[int]]:
+    """A Watch that the server has begun to answer: it misses nothing of what happens from now on."""
+    begun = asyncio.Event()
+    task = asyncio.create_task(health(channel, *wanted, begun=begun))
+    async with asyncio.timeout(SECONDS):
+        await begun.wait()
+    return task
+
+
+async def health(
+    channel: grpc.aio.Channel, *wanted: int, service: str = READINESS, begun: asyncio.Event | None = None
+) -> list[int]:
     """What a Watch tells, until it has told all that is wanted in this order."""
     seen: list[int] = []
     left = list(wanted)
     call = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=service), timeout=SECONDS)
     async for response in call:
         seen.append(response.status)
+        if begun is not None:
+            begun.set()
         if left and response.status == left[0]:
             left.pop(0)
         if not left:
