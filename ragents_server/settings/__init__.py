@@ -1,0 +1,90 @@
+"""Every setting: its name, its default and its sentence. `RAGENTS_` before the name in capitals sets it."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ragents_server.errors import ConfigurationError
+from ragents_server.settings.agents import Agents
+from ragents_server.settings.caching import Caching
+from ragents_server.settings.documents import Documents
+from ragents_server.settings.models import Models
+from ragents_server.settings.serving import Serving
+
+PREFIX = "RAGENTS_"
+CLIENTS = frozenset({"RAGENTS_SERVER", "RAGENTS_TOKEN"})  # read by the command `ragents`, not by the server
+
+
+class Settings(Agents, Caching, Models, Documents, Serving, BaseSettings):
+    """What the server is told by its environment; a secret may also come from a file named by NAME_FILE."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then NAME_FILE, then the environment."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, _SecretFiles(settings_cls), env_settings
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads a secret from the file that RAGENTS_NAME_FILE names."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The file's content without its last newline, None when there is no such variable."""
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        if not path or not is_secret(field):
+            return None, field_name, False
+        try:
+            return Path(path).read_text().rstrip("\n"), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            name = f"{PREFIX}{field_name.upper()}_FILE"
+            why = (isinstance(error, OSError) and error.strerror) or "it is not UTF-8"
+            raise ConfigurationError(f"{name}: cannot read the file: {why}") from None
+
+    def __call__(self) -> dict[str, Any]:
+        """All secrets that come from files."""
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether the setting's value must not be shown."""
+    return "SecretStr" in str(field.annotation)
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process; ConfigurationError with one line that says what to change."""
+    _refuse_unknown(environment)
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        raise ConfigurationError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
+    if settings.chunk_overlap * 2 > settings.chunk_size:
+        raise ConfigurationError("RAGENTS_CHUNK_OVERLAP: must be at most half of RAGENTS_CHUNK_SIZE")
+    return settings
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    fields = Settings.model_fields
+    known = {PREFIX + name.upper() for name in fields}
+    known |= {f"{PREFIX}{name.upper()}_FILE" for name, field in fields.items() if is_secret(field)}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known | CLIENTS:
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+            raise ConfigurationError(f"{name}: there is no such setting; did you mean {nearest}?")
