@@ -12,6 +12,7 @@ from ragents_server.agents.roster import AGENTS, Roster, Saver
 from ragents_server.agents.turns import Turns, Usual
 from ragents_server.connections.redis import Redis, open_redis
 from ragents_server.errors import ConfigurationError
+from ragents_server.execution import Gate
 from ragents_server.index.fields import Fields
 from ragents_server.index.statements import Pool
 from ragents_server.index.texts import Texts
@@ -55,7 +56,9 @@ class Agency:
 
 
 @asynccontextmanager
-async def open_agency(settings: Settings, pool: Pool, kit: "Callable[[Sequence[Tool]], Kit]") -> AsyncIterator[Agency]:
+async def open_agency(
+    settings: Settings, pool: Pool, kit: "Callable[[Sequence[Tool]], Kit]", gate: Gate
+) -> AsyncIterator[Agency]:
     """All of it; nothing of LangGraph is imported before an agent is asked for."""
     names = split(settings.agents)
     if not names:
@@ -74,7 +77,7 @@ async def open_agency(settings: Settings, pool: Pool, kit: "Callable[[Sequence[T
         await stack.enter_async_context(log.running())
         await stack.enter_async_context(places.runs.running())
         stack.push_async_callback(roster.aclose)
-        turns = Turns(places, roster, Usual(settings.agent, settings.run_tokens, settings.run_time))
+        turns = Turns(places, roster, gate, Usual(settings.agent, settings.run_tokens, settings.run_time))
         conversations = Conversations(places.threads, roster)
         keeping = Keeping(places, turns, thread_ttl=_ttl(settings), run_kept=settings.run_kept)
         await stack.enter_async_context(_renewing(places.leases))

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from ragents_server.admission.gate import Gate
 from ragents_server.caching import Caches, open_caches
 from ragents_server.connections.launcher import embedded_postgres
 from ragents_server.connections.postgres import open_pool
@@ -25,6 +26,7 @@ from ragents_server.ingest.sandbox import Bounds, Sandbox
 from ragents_server.models.chat import ChatModel
 from ragents_server.models.embeddings import Embeddings
 from ragents_server.models.providers import open_chat, open_provider_embeddings
+from ragents_server.rag.admitted import AdmittedChatModel, AdmittedRetriever, AdmittedWriter
 from ragents_server.rag.batched import BatchedEmbeddings
 from ragents_server.rag.engine import Answerer, Engine
 from ragents_server.rag.prompted import PromptedWriter
@@ -54,6 +56,7 @@ class Parts:
     engine: Answerer
     caches: Caches
     agency: Agency
+    gate: Gate
 
 
 @asynccontextmanager
@@ -66,24 +69,19 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         )
         names = filter(None, dict.fromkeys((settings.embeddings, settings.previous_embeddings)))
         models = [await stack.enter_async_context(open_embeddings(settings, name)) for name in names]
-        bounds = Bounds(
-            document_bytes=settings.max_document,
-            memory_bytes=settings.parser_memory,
-            cpu_seconds=int(settings.parser_timeout) + 1,
-            wall_seconds=settings.parser_timeout,
-        )
-        sandbox = await stack.enter_async_context(Sandbox.open(settings.parsers, bounds))
+        sandbox = await stack.enter_async_context(Sandbox.open(settings.parsers, bounds_of(settings)))
         stores = tuple(store(pool, embeddings) for embeddings in models)
         cut = Cut(settings.chunk_size, settings.chunk_overlap, min(embeddings.max_tokens for embeddings in models))
         embedded = settings.database is None
         caches = await stack.enter_async_context(open_caches(settings, pool, alone=embedded))
         chat = await stack.enter_async_context(open_chat_model(settings)) if settings.chat_model else None
         retriever = retriever_of(settings, pool, models, caches, chat)
-        writer = caches.writer(writer_of(settings, chat))
+        writer = caches.writer(AdmittedWriter(writer_of(settings, chat)))
         engine = Engine(retriever, writer)
         given: dict[str, Any] = {"settings": settings, "pool": pool, "chat": chat}
         kit = partial(kit_of, **given, engine=engine, retriever=retriever, writer=writer)
-        agency = await stack.enter_async_context(open_agency(settings, pool, kit))
+        gate = Gate(settings.executions, settings.queue)
+        agency = await stack.enter_async_context(open_agency(settings, pool, kit, gate))
         yield Parts(
             url=url,
             embedded=embedded,
@@ -96,7 +94,18 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             engine=engine,
             caches=caches,
             agency=agency,
+            gate=gate,
         )
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    """What reading a document may take."""
+    return Bounds(
+        document_bytes=settings.max_document,
+        memory_bytes=settings.parser_memory,
+        cpu_seconds=int(settings.parser_timeout) + 1,
+        wall_seconds=settings.parser_timeout,
+    )
 
 
 @asynccontextmanager
@@ -139,7 +148,8 @@ def retriever_of(
     settings: Settings, pool: Pool, models: Sequence[Embeddings], caches: Caches, chat: ChatModel | None
 ) -> Retriever:
     """What finds passages: rewriting, then the cache, then the search."""
-    ways, default = strategies(chat), REWRITINGS[settings.rewriting]
+    ways = strategies(None if chat is None else AdmittedChatModel(chat))
+    default = REWRITINGS[settings.rewriting]
     if default not in ways:
         raise ConfigurationError(f"RAGENTS_REWRITING: {settings.rewriting} needs RAGENTS_CHAT_MODEL")
     retrieval = Retrieval(
@@ -149,7 +159,7 @@ def retriever_of(
         reranker=imported("RAGENTS_RERANKER", settings.reranker)() if settings.reranker else None,
         relevance=settings.relevance,
     )
-    return Rewriting(caches.retrieval(retrieval, models), caches.strategies(ways), default)
+    return Rewriting(caches.retrieval(AdmittedRetriever(retrieval), models), caches.strategies(ways), default)
 
 
 def writer_of(settings: Settings, chat: ChatModel | None) -> Writer:

@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ragents_client.v1.agent_pb2 import (
@@ -14,22 +13,21 @@ from ragents_client.v1.agent_pb2 import (
 )
 from ragents_client.v1.event_pb2 import Event, Queued
 from ragents_server.agents.budgets import Budget
+from ragents_server.agents.courses import SILENT, Course, busy, is_last, within
 from ragents_server.agents.decisions import Follow, Over, SameReply, Take, Wait, decide
 from ragents_server.agents.lines import Lines
-from ragents_server.agents.roster import Roster
+from ragents_server.agents.roster import Loaded, Roster
 from ragents_server.agents.tails import outcome_event, tail
 from ragents_server.cache.single_flight import Flights
-from ragents_server.caller import Caller
+from ragents_server.caller import PRIORITIES, Caller
 from ragents_server.errors import (
     Cancelled,
     Draining,
     LeaseLost,
     NotFound,
     Overloaded,
-    RagentsError,
-    StateUnavailable,
-    ThreadBusy,
 )
+from ragents_server.execution import Execution, Gate, begin, current_execution
 from ragents_server.threads.places import Places
 from ragents_server.threads.request import TurnRequest
 from ragents_server.threads.runs import Look
@@ -41,15 +39,10 @@ log = logging.getLogger(__name__)
 
 MOST_WAITING = 64  # turns of one thread, on this replica
 MOST_DETACHED = 1000  # runs that go on without a caller, on this replica
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.1  # seconds between looks at what another replica does
 MARGIN = 0.2  # seconds before a caller's deadline in which to say that the thread is busy
 TITLE = 80  # characters
+NORMAL = PRIORITIES.index("NORMAL")
 MOST_LOST = 5  # leases of one turn, before its caller is told
-
-Late = Callable[[], RagentsError]
-# Where nothing was told, not even that the turn waits, no look at the store has come back.
-SILENT: Late = partial(StateUnavailable, "the database did not tell in time whether the thread is free")
-BUSY: Late = partial(ThreadBusy, "the thread has a turn under way, which did not end in time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +57,10 @@ class Usual:
 class Turns:
     """The turns that this replica is asked for."""
 
-    def __init__(self, places: Places, roster: Roster, usual: Usual) -> None:
+    def __init__(self, places: Places, roster: Roster, gate: Gate, usual: Usual) -> None:
         self._places = places
         self._roster = roster
+        self._gate = gate
         self._usual = usual
         self._flights = Flights[Event]()
         self._lines = Lines(MOST_WAITING)
@@ -85,8 +79,8 @@ class Turns:
         limit = asyncio.get_running_loop().time() + seconds - MARGIN
         async with aclosing(self._flown(request)) as events:
             begun, late = False, SILENT
-            while (event := await _within(events, None if begun else limit, late)) is not None:
-                begun, late = event.seq > 0, BUSY
+            while (event := await within(events, None if begun else limit, late)) is not None:
+                begun, late = event.seq > 0, busy
                 yield event
 
     async def run(self, request: TurnRequest, seconds: float) -> Run:
@@ -168,6 +162,8 @@ class Turns:
         task.add_done_callback(lambda _: self._detached.pop(request.run_id, None))
 
     async def _seen_off(self, request: TurnRequest) -> None:
+        asked = current_execution().priority or NORMAL  # of the call that began it, which may end before
+        begin(Execution(self._gate, request.caller, priority=min(asked, PRIORITIES.index(request.caller.priority))))
         try:
             async with aclosing(self._flown(request)) as events:
                 async for _ in events:
@@ -181,14 +177,14 @@ class Turns:
             while place.position:
                 yield Event(queued=Queued(position=place.position))
                 await place.moves()
-            course, event = _Course(request), None
-            while event is None or not _is_last(event):
+            course, event = Course(request), None
+            while event is None or not is_last(event):
                 async with aclosing(self._next(course)) as events:
                     async for event in events:
                         course.told = max(course.told, event.seq)
                         yield event
 
-    async def _next(self, course: "_Course") -> AsyncGenerator[Event, None]:
+    async def _next(self, course: Course) -> AsyncGenerator[Event, None]:
         """What the next look at the store leads to."""
         look = await self._places.runs.look(course.request)
         if course.told and look.run is None:
@@ -212,16 +208,32 @@ class Turns:
                     async for event in events:
                         yield event
 
-    async def _tried(self, course: "_Course", look: Look, take: Take) -> AsyncGenerator[Event, None]:
-        """The events of an attempt; none, or no last one, where another replica was faster or took over."""
+    async def _tried(self, course: Course, look: Look, take: Take) -> AsyncGenerator[Event, None]:
+        """The events of an attempt with a slot; none, or no last one, where another replica was faster or took over."""
+        loaded = await self._roster.loaded()
+        agent = course.request.turn.agent or take.agent or self._usual.agent
+        loaded.named(agent)
+        execution, well = current_execution(), False
+        execution.kind, execution.lasting = f"a run of {agent}", True
+        try:
+            async with aclosing(execution.places()) as places:
+                async for position in places:
+                    yield Event(queued=Queued(position=position))
+            async with aclosing(self._attempted(course, look, take, loaded, agent)) as events:
+                async for event in events:
+                    yield event
+            well = True
+        finally:
+            execution.end(well=well)
+
+    async def _attempted(
+        self, course: Course, look: Look, take: Take, loaded: Loaded, agent: str
+    ) -> AsyncGenerator[Event, None]:
         if self._draining:
             raise Draining("this replica is shutting down")
-        request = course.request
-        loaded = await self._roster.loaded()
         from ragents_server.agents.attempts import Attempt  # brings LangGraph, which is there now
 
-        agent = request.turn.agent or take.agent or self._usual.agent
-        loaded.named(agent)
+        request = course.request
         title = " ".join(request.turn.question.text.split())[:TITLE]
         taken = await self._places.runs.take(request, look, agent=agent, title=title)
         if taken is None:
@@ -250,35 +262,3 @@ class Turns:
             max_tokens=min(limits.max_tokens or usual.max_tokens, usual.max_tokens),
             max_seconds=min(seconds, usual.max_seconds),
         )
-
-
-@dataclass(slots=True)
-class _Course:
-    """How far a turn has come on this replica."""
-
-    request: TurnRequest
-    told: int = 0  # the last event's number
-    waited: float = 0.0  # seconds
-    lost: int = 0  # leases
-
-    async def wait(self) -> None:
-        """A little longer each time."""
-        pause = min(max(SHORTEST_PAUSE, self.waited / 4), LONGEST_PAUSE)
-        self.waited += pause
-        await asyncio.sleep(pause)
-
-
-async def _within(events: AsyncGenerator[Event, None], limit: float | None, late: Late) -> Event | None:
-    """The next event, None after the last one; raises `late()` where none has come by `limit` on the loop's clock."""
-    scope = asyncio.timeout_at(limit)
-    try:
-        async with scope:
-            return await anext(events, None)
-    except TimeoutError:
-        if not scope.expired():
-            raise  # a statement's
-        raise late() from None
-
-
-def _is_last(event: Event) -> bool:
-    return event.WhichOneof("kind") in {"answer", "interrupt"}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from ragents_server.cache.stores import CacheUnavailable, Key
+from ragents_server.execution import Execution, current_execution, executing
 
 T = TypeVar("T")
 LEASE = 2.0  # seconds that a leader may be silent
@@ -20,6 +21,7 @@ RENEWAL = 0.5  # seconds
 
 @dataclass(eq=False, slots=True)
 class _Flight(Generic[T]):
+    execution: Execution
     items: list[T] = field(default_factory=list)
     error: BaseException | None = None
     ended: bool = False
@@ -40,11 +42,12 @@ class Flights(Generic[T]):
 
     async def ride(self, key: Hashable, start: Callable[[], AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
         """The stream's items, as they come; an exception ends it for all who ride, and is forgotten then."""
-        flight = self._flights.get(key)
+        flight, execution = self._flights.get(key), current_execution()
         if flight is None:
-            flight = self._flights[key] = _Flight[T]()
+            flight = self._flights[key] = _Flight[T](execution.child())
             flight.task = asyncio.create_task(self._fly(key, flight, start), name="flight")
         flight.riders += 1
+        flight.execution.board(execution)
         try:
             at = 0
             while True:
@@ -60,6 +63,7 @@ class Flights(Generic[T]):
                 raise flight.error
         finally:
             flight.riders -= 1
+            flight.execution.leave(execution)
             if not flight.riders and not flight.ended:
                 await self._end(key, flight)
 
@@ -69,10 +73,11 @@ class Flights(Generic[T]):
 
     async def _fly(self, key: Hashable, flight: _Flight[T], start: Callable[[], AsyncGenerator[T, None]]) -> None:
         try:
-            async with aclosing(start()) as items:
-                async for item in items:
-                    flight.items.append(item)
-                    flight.tell()
+            with executing(flight.execution):
+                async with aclosing(start()) as items:
+                    async for item in items:
+                        flight.items.append(item)
+                        flight.tell()
         except Exception as error:  # noqa: BLE001 - raised again in every rider
             flight.error = error
         finally:

@@ -29,6 +29,7 @@ class Call:
     metadata: dict[str, str]  # of keys that end in -bin, which no guard reads, bytes
     trailers: dict[str, str] = field(default_factory=dict)  # sent with the status, whatever it is
     end: Callable[[], None] | None = None  # ends the call, once it is bounded
+    until: float = float("inf")  # when it ends at the latest, seconds on the loop's clock
     draining: bool = False  # the server ends it, not its deadline
 
 

@@ -73,7 +73,7 @@ def deadline(default: float, maximum: float, upload: float) -> Guard:
             remaining: float | None = call.context.time_remaining()  # None without a deadline, whatever its type says
             seconds = min(usual if remaining is None else remaining, longest)
             bound = bounds.begin(seconds)
-            call.end = bound.end
+            call.end, call.until = bound.end, asyncio.get_running_loop().time() + seconds
             try:
                 if call.draining:
                     bound.end()

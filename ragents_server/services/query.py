@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+from google.protobuf.duration_pb2 import Duration
+
 from ragents_client.v1.answer_pb2 import Question
 from ragents_client.v1.batch_pb2 import BatchItem
 from ragents_client.v1.cache_pb2 import CacheUse
@@ -20,8 +22,10 @@ from ragents_client.v1.query_service_pb2 import (
 from ragents_client.v1.query_service_pb2_grpc import QueryServiceServicer
 from ragents_server.caller import Caller, current_caller
 from ragents_server.errors import InvalidRequest
+from ragents_server.execution import current_execution, executing
 from ragents_server.facts import telling
 from ragents_server.incidents import known
+from ragents_server.rag.admitted import telling_places
 from ragents_server.rag.cached.repeats import Repeats
 from ragents_server.rag.engine import Answerer, last_answer
 from ragents_server.rag.retrieval import Retriever
@@ -54,17 +58,22 @@ class QueryService(QueryServiceServicer):
         if place is not None and facts.reads:
             response = QueryResponse(answer=answer).SerializeToString()
             place.keep(response, _envelope, tuple(question.collections), answer, facts)
-        return QueryResponse(answer=answer, cache=facts.answer)
+        return QueryResponse(answer=answer, cache=facts.answer, queue_wait=_queue_wait())
 
     async def StreamQuery(self, request: StreamQueryRequest, context: Context) -> AsyncIterator[StreamQueryResponse]:
         """All events."""
         caller = current_caller()
         question = check_question(request.question, caller)
         with telling(question.cache_mode) as facts:
-            async with aclosing(self._answerer(question, caller)) as events:
+            async with (
+                aclosing(self._answerer(question, caller)) as answering,
+                aclosing(telling_places(answering)) as events,
+            ):
                 async for event in events:
-                    cache = facts.answer if event.HasField("answer") else None
-                    yield StreamQueryResponse(event=event, cache=cache)
+                    if event.HasField("answer"):
+                        yield StreamQueryResponse(event=event, cache=facts.answer, queue_wait=_queue_wait())
+                    else:
+                        yield StreamQueryResponse(event=event)
 
     async def Retrieve(self, request: RetrieveRequest, context: Context) -> RetrieveResponse:
         """Passages without an answer."""
@@ -91,11 +100,21 @@ class QueryService(QueryServiceServicer):
     async def _item(self, index: int, question: Question, caller: Caller, slots: asyncio.Semaphore) -> BatchItem:
         async with slots:
             try:
-                with telling(question.cache_mode) as facts:
+                with executing(current_execution().child()), telling(question.cache_mode) as facts:
                     answer = await last_answer(self._answerer(check_question(question, caller), caller))
             except Exception as error:  # noqa: BLE001 - becomes this item's Failure, a bug as an incident id
                 return BatchItem(index=index, failure=known(error, "BatchQuery").failure())
         return BatchItem(index=index, answer=answer, cache=facts.answer)
+
+
+def _queue_wait() -> Duration | None:
+    """How long the call stood in the line, where it did."""
+    seconds = current_execution().waited
+    if not seconds:
+        return None
+    wait = Duration()
+    wait.FromNanoseconds(int(seconds * 1e9))
+    return wait
 
 
 def _envelope(use: CacheUse) -> bytes:

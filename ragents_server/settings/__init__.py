@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ragents_server.errors import ConfigurationError
+from ragents_server.settings.admission import Admission
 from ragents_server.settings.agents import Agents
 from ragents_server.settings.caching import Caching
 from ragents_server.settings.documents import Documents
@@ -21,7 +22,7 @@ PREFIX = "RAGENTS_"
 CLIENTS = frozenset({"RAGENTS_SERVER", "RAGENTS_TOKEN"})  # read by the command `ragents`, not by the server
 
 
-class Settings(Agents, Caching, Models, Documents, Serving, BaseSettings):
+class Settings(Agents, Caching, Models, Documents, Admission, Serving, BaseSettings):
     """What the server is told by its environment; a secret may also come from a file named by NAME_FILE."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)

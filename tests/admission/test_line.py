@@ -1,0 +1,105 @@
+"""The line: by priority, fair among tenants and users, never starving anybody, bounded."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ragents_server.admission.line import PASSED, Line
+from ragents_server.caller import PRIORITIES
+
+LOW, NORMAL, HIGH, CRITICAL = range(4)
+
+
+@dataclass(eq=False)
+class Call:
+    name: str = ""
+    priority: int = NORMAL
+    tenant: str = "acme"
+    user: str = "ada"
+
+
+def line_of(*calls: Call, most: int = 1000) -> Line[Call]:
+    line = Line[Call](most)
+    for call in calls:
+        assert line.add(call) is None
+    return line
+
+
+def names(line: Line[Call]) -> str:
+    return " ".join(line.pop().name for _ in range(len(line)))
+
+
+def test_the_most_urgent_go_first_and_equals_in_the_order_of_coming() -> None:
+    line = line_of(
+        Call("l1", LOW), Call("n1"), Call("c1", CRITICAL), Call("h1", HIGH), Call("n2"), Call("c2", CRITICAL)
+    )
+    assert names(line) == "c1 c2 h1 n1 n2 l1"
+
+
+def test_tenants_take_turns_and_so_do_the_users_of_each() -> None:
+    calls = [Call(f"a{i}", tenant="acme", user="ada") for i in range(4)]
+    calls += [Call(f"b{i}", tenant="acme", user="bob") for i in range(2)]
+    calls += [Call(f"z{i}", tenant="zen", user="zoe") for i in range(2)]
+    assert names(line_of(*calls)) == "a0 z0 b0 z1 a1 b1 a2 a3"
+
+
+def test_a_priority_that_is_passed_over_keeps_one_of_twenty() -> None:
+    line = line_of(*(Call(f"{p}{i}", p) for p in range(4) for i in range(200)))
+    first = Counter(line.pop().priority for _ in range(200))
+    assert first[LOW] == 200 // (PASSED + 1)
+    assert first[NORMAL] in {9, 10}  # those that are due at once go one after the other
+    assert first[HIGH] in {9, 10}
+    assert first[CRITICAL] <= 200 - 28
+
+
+def test_a_full_line_sends_the_least_urgent_of_whoever_has_most_away() -> None:
+    low = [Call(f"l{i}", LOW, tenant="acme") for i in range(3)]
+    line = line_of(*low, Call("z", LOW, tenant="zen"), most=4)
+    critical = Call("c", CRITICAL, tenant="zen")
+    assert line.add(critical) is low[2]  # the last one of the tenant that has most
+    assert line.add(late := Call("late", LOW, tenant="acme")) is late  # it has most itself
+    assert line.add(Call("new", LOW, tenant="new")) is low[1]  # who has nothing yet goes before who has two
+    assert names(line) == "c l0 z new"
+
+
+def test_of_one_tenant_the_user_that_has_most_goes() -> None:
+    ada = [Call(f"a{i}", user="ada") for i in range(3)]
+    line = line_of(*ada, most=3)
+    assert line.add(Call("b", user="bob")) is ada[2]
+    assert line.add(again := Call("a", user="ada")) is again
+    assert names(line) == "a0 b a1"
+
+
+def test_no_critical_call_goes_while_anybody_else_waits() -> None:
+    line = line_of(*(Call(f"h{i}", HIGH) for i in range(10)), most=10)
+    gone = [line.add(Call(f"c{i}", CRITICAL)) for i in range(10)]
+    assert all(one is not None and one.priority == HIGH for one in gone)
+    assert line.add(last := Call("c", CRITICAL)) is last
+
+
+CALLS = st.builds(
+    Call, priority=st.integers(0, 3), tenant=st.sampled_from(["acme", "zen", "evil"]), user=st.sampled_from("abc")
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(CALLS, min_size=1, max_size=40), st.data())
+def test_positions_tell_the_order_of_who_goes_and_whoever_leaves_is_forgotten(
+    calls: list[Call], data: st.DataObject
+) -> None:
+    line = line_of(*calls)
+    for _ in range(data.draw(st.integers(0, 5))):
+        gone = calls.pop(data.draw(st.integers(0, len(calls) - 1))) if len(calls) > 1 else None
+        if gone is not None:
+            line.remove(gone)
+    assert dict(line.sizes()) == {
+        name: sum(call.priority == place for call in calls) for place, name in enumerate(PRIORITIES)
+    }
+    told = {id(call): line.position(call) for call in calls}
+    assert sorted(told.values()) == list(range(len(calls)))
+    order = [line.pop() for _ in range(len(calls))]
+    if len(calls) <= PASSED:  # nobody has been passed over so often
+        assert [told[id(call)] for call in order] == list(range(len(calls)))
+    assert Counter(map(id, order)) == Counter(map(id, calls))
