@@ -29,6 +29,7 @@ async def check(settings: Settings) -> int:
             await _cache_answers(parts),
             await _chat_model_answers(settings),
             await _agents_answer(parts),
+            await _limits_answer(parts),
         ]
         say(f"ready in {time.monotonic() - started:.1f} s" if all(answers) else "not ready")
     return 0 if all(answers) else 1
@@ -69,6 +70,19 @@ async def _agents_answer(parts: Parts) -> bool:
         say(f"checkpoints: does not answer ({error})")
         return False
     say(f"agents: {', '.join(sorted(loaded.agents))}: ok")
+    return True
+
+
+async def _limits_answer(parts: Parts) -> bool:
+    """Asks the Redis of the limits, where there is one."""
+    if parts.limits.redis is None:
+        return True
+    try:
+        await parts.limits.prepare()
+    except RedisUnavailable as error:
+        say(f"limits: does not answer ({error})")
+        return False
+    say("limits: ok")
     return True
 
 

@@ -123,9 +123,10 @@ class RateLimited(RagentsError):
     reason = reasons.ERROR_REASON_RATE_LIMITED
     advice = "Send the call again after the wait."
 
-    def __init__(self, message: str, *, retry_after: float, limit: str) -> None:
+    def __init__(self, message: str, *, retry_after: float, limit: str, number: int = 0) -> None:
         super().__init__(message, retry_after=retry_after)
         self.limit = limit
+        self.number = number
 
 
 class Overloaded(RagentsError):

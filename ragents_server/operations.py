@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib import resources
 from importlib.metadata import version
 
@@ -99,6 +99,8 @@ async def prepare(parts: Parts) -> None:
     """Brings the stores up to this release; ConfigurationError for one that will never do."""
     await prepare_database(parts)
     await parts.agency.prepare()
+    with suppress(RedisUnavailable):  # limits are shared out by each server meanwhile
+        await parts.limits.prepare()
 
 
 async def prepare_database(parts: Parts) -> None:

@@ -10,6 +10,7 @@ from ragents_server.agents.conversations import Conversations
 from ragents_server.agents.keeping import Keeping
 from ragents_server.agents.roster import AGENTS, Roster, Saver
 from ragents_server.agents.turns import Turns, Usual
+from ragents_server.connections.eviction import require_noeviction
 from ragents_server.connections.redis import Redis, open_redis
 from ragents_server.errors import ConfigurationError
 from ragents_server.execution import Gate
@@ -48,9 +49,7 @@ class Agency:
     async def prepare(self) -> None:
         """ConfigurationError for what will never work; raises RedisUnavailable while the Redis is away."""
         if self.redis is not None:
-            from ragents_server.checkpoints.eviction import require_noeviction
-
-            await require_noeviction(self.redis)
+            await require_noeviction(self.redis, "RAGENTS_CHECKPOINTS", "conversations")
         if self.roster.own:
             await self.roster.loaded()
 

@@ -28,7 +28,6 @@ from ragents_client.v1.health_service_pb2_grpc import HealthServiceServicer, add
 from ragents_client.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from ragents_server.agents.turns import Turns
 from ragents_server.errors import ConfigurationError
-from ragents_server.execution import Gate
 from ragents_server.identity.keys import read_keys
 from ragents_server.interceptors.admission import admission
 from ragents_server.interceptors.around import Around, Guard
@@ -36,6 +35,7 @@ from ragents_server.interceptors.deadline import deadline
 from ragents_server.interceptors.errors import errors
 from ragents_server.interceptors.identity import identity
 from ragents_server.interceptors.serving import UNWIND, Serving
+from ragents_server.limiting import Limits
 from ragents_server.services.agents import AgentService
 from ragents_server.services.cache import CacheService
 from ragents_server.services.context import Deadlines
@@ -62,11 +62,11 @@ FLUSH = 0.5  # seconds for the last statuses to leave
 PROBES = ("", "ragents-readiness", "ragents-startup", *SERVICES)  # follow the state store; liveness never does
 
 
-def guards(settings: Settings, serving: Serving, gate: Gate) -> Sequence[Guard]:
+def guards(settings: Settings, serving: Serving, limits: Limits) -> Sequence[Guard]:
     """The guards around every RPC, outermost first; tracing and metrics take their places here."""
     keys = read_keys(settings.keys) if settings.keys else None
     bounded = deadline(settings.deadline, settings.max_deadline, settings.upload_deadline)
-    return errors, identity(keys), serving, bounded, admission(gate)
+    return errors, identity(keys), serving, bounded, admission(limits.processing, limits.gate)
 
 
 def options(settings: Settings) -> list[tuple[str, Any]]:
@@ -126,7 +126,7 @@ async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
     """Listens, NOT_SERVING until `set_ready`; ends at once when left without a drain."""
     refuse_open_listener(settings)
     serving = Serving()
-    around = Around(guards(settings, serving, parts.gate), settings.max_message)
+    around = Around(guards(settings, serving, parts.limits), settings.max_message)
     server = grpc.aio.server(interceptors=[around], options=options(settings))
     add_services(server, settings, parts)
     health = HealthServicer()

@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from ragents_server.admission.gate import Gate
 from ragents_server.caching import Caches, open_caches
 from ragents_server.connections.launcher import embedded_postgres
 from ragents_server.connections.postgres import open_pool
@@ -23,6 +22,7 @@ from ragents_server.index.vectors import Vectors
 from ragents_server.ingest.chunks import Cut
 from ragents_server.ingest.pipeline import Pipeline, Store
 from ragents_server.ingest.sandbox import Bounds, Sandbox
+from ragents_server.limiting import Limits, open_limits
 from ragents_server.models.chat import ChatModel
 from ragents_server.models.embeddings import Embeddings
 from ragents_server.models.providers import open_chat, open_provider_embeddings
@@ -56,7 +56,7 @@ class Parts:
     engine: Answerer
     caches: Caches
     agency: Agency
-    gate: Gate
+    limits: Limits
 
 
 @asynccontextmanager
@@ -80,8 +80,8 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         engine = Engine(retriever, writer)
         given: dict[str, Any] = {"settings": settings, "pool": pool, "chat": chat}
         kit = partial(kit_of, **given, engine=engine, retriever=retriever, writer=writer)
-        gate = Gate(settings.executions, settings.queue)
-        agency = await stack.enter_async_context(open_agency(settings, pool, kit, gate))
+        limits = await stack.enter_async_context(open_limits(settings))
+        agency = await stack.enter_async_context(open_agency(settings, pool, kit, limits.gate))
         yield Parts(
             url=url,
             embedded=embedded,
@@ -94,7 +94,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             engine=engine,
             caches=caches,
             agency=agency,
-            gate=gate,
+            limits=limits,
         )
 
 
