@@ -1,12 +1,13 @@
 """The law of limits: token buckets, each kept as one number, and what a decision says.
 
-A bucket holds `capacity` tokens and gains `rate` a second; in any t seconds it gives out capacity + rate * t at most.
-It is kept as the time at which it will be full again (the virtual scheduling of the Generic Cell Rate Algorithm, ITU-T
-I.371, which is equal to a token bucket). So a token can be reserved that comes only later.
+A bucket holds `capacity` tokens and gains one each `interval`; in any t seconds it gives out capacity + t / interval at
+most. It is kept as the time at which it will be full again (the virtual scheduling of the Generic Cell Rate Algorithm,
+ITU-T I.371, which is equal to a token bucket). So a token can be reserved that comes only later.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 MINUTE, HOUR = 60.0, 3600.0  # seconds
 
@@ -18,14 +19,9 @@ class Bucket:
     name: str  # unique for its owner, short
     of_tenant: bool
     capacity: int  # tokens
-    rate: float  # tokens a second
+    interval: float  # seconds that a token takes
     told: str  # how its limit is called, such as "60 requests a minute for the user"
     limit: int  # the number in that
-
-    @property
-    def interval(self) -> float:
-        """Seconds that a token takes."""
-        return 1.0 / self.rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ class Quota:
         """The buckets of a model's tokens."""
         limits = ((False, self.tokens_per_minute), (True, self.tenant_tokens_per_minute))
         return tuple(
-            Bucket("t", tenant, limit, limit / MINUTE, _told(f"{limit} tokens a minute", tenant), limit)
+            Bucket("t", tenant, limit, MINUTE / limit, _told(f"{limit} tokens a minute", tenant), limit)
             for tenant, limit in limits
             if limit
         )
@@ -64,10 +60,10 @@ class Quota:
         for tenant, minute, hour, burst in limits:
             if minute:
                 yield Bucket(
-                    "m", tenant, burst or minute, minute / MINUTE, _told(f"{minute} requests a minute", tenant), minute
+                    "m", tenant, burst or minute, MINUTE / minute, _told(f"{minute} requests a minute", tenant), minute
                 )
             if hour:
-                yield Bucket("h", tenant, hour, hour / HOUR, _told(f"{hour} requests an hour", tenant), hour)
+                yield Bucket("h", tenant, hour, HOUR / hour, _told(f"{hour} requests an hour", tenant), hour)
 
     def share(self, replicas: int) -> "Quota":
         """What one of so many replicas gives out by itself; never less than one."""
@@ -101,8 +97,7 @@ class Asked:
     concurrency: tuple[int, int] = (0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Admitted after `wait` seconds, the tokens being reserved; or refused, to be asked again after `wait`."""
 
     admitted: bool

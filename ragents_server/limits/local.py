@@ -67,19 +67,21 @@ class LocalLimiter:
 
     def _admitted(self, asked: Asked, user: _State, tenant: _State, now: float, wait: float) -> Decision:
         """Taken at the time at which it is admitted, so that no bucket sees it any earlier."""
-        decision = Decision(True, wait, "", 0, 0, 0.0)
-        fewest = float("inf")
+        fewest, reset, tightest = float("inf"), 0.0, None
+        at = now + wait
         for bucket in asked.buckets:
             state = tenant if bucket.of_tenant else user
-            full = max(state.full.get(bucket.name, now), now + wait) + asked.cost * bucket.interval
+            full = state.full.get(bucket.name, 0.0)
+            full = (max(at, full)) + asked.cost * bucket.interval
             state.full[bucket.name] = full
-            left = bucket.capacity - (full - now) * bucket.rate
+            left = bucket.capacity - (full - now) / bucket.interval
             if left < fewest:
-                fewest = left
-                decision = Decision(True, wait, bucket.told, bucket.limit, max(int(left + 1e-6), 0), full - now)
+                fewest, reset, tightest = left, full - now, bucket
         if asked.lease:
             user.leases[asked.lease] = tenant.leases[asked.lease] = now + asked.seconds
-        return decision
+        if tightest is None:
+            return Decision(True, wait, "", 0, 0, 0.0)
+        return Decision(True, wait, tightest.told, tightest.limit, max(int(fewest + 1e-6), 0), reset)
 
     def _refused(self, state: _State, bucket: Bucket, cost: int, now: float) -> Decision:
         """Those who are refused are each told another time, so that all of them may come again and be admitted."""
@@ -121,4 +123,4 @@ class LocalLimiter:
 
 def _due(full: float, bucket: Bucket, cost: int, now: float) -> float:
     """Seconds until the bucket has `cost` tokens, where it is full at `full`; below 0: it has them."""
-    return max(full, now) + (cost - bucket.capacity) * bucket.interval - now
+    return (max(now, full)) + (cost - bucket.capacity) * bucket.interval - now

@@ -17,35 +17,53 @@ if lease ~= '' then
     end
   end
 end
-local buckets = {}
-local wait, tightest = 0, nil
+local buckets, of = {}, {{}, {}}
 for at = 8, #ARGV, 4 do
-  local key, field = KEYS[tonumber(ARGV[at])], ARGV[at + 1]
-  local one = {key = key, field = field, interval = tonumber(ARGV[at + 2]), capacity = tonumber(ARGV[at + 3])}
-  one.full = math.max(tonumber(redis.call('HGET', key, field) or 0), now)
-  local due = one.full + (cost - one.capacity) * one.interval - now
+  local key = tonumber(ARGV[at])
+  local one = {key = key, field = ARGV[at + 1], interval = tonumber(ARGV[at + 2]), capacity = tonumber(ARGV[at + 3])}
   buckets[#buckets + 1] = one
-  if not tightest or due > wait then wait, tightest = math.max(due, 0), #buckets end
+  table.insert(of[key], one)
 end
-local function keep(one, field, value)
-  redis.call('HSET', one.key, field, number('%.0f', value))
-  local seconds = math.ceil((value - now) / 1000000) + 1
-  if redis.call('TTL', one.key) < seconds then redis.call('EXPIRE', one.key, seconds) end
+for key = 1, 2 do
+  local names = {}
+  for i, one in ipairs(of[key]) do names[i] = one.field end
+  local values = #names > 0 and redis.call('HMGET', KEYS[key], unpack(names)) or {}
+  for i, one in ipairs(of[key]) do one.full = math.max(tonumber(values[i] or 0), now) end
+end
+local wait, tightest = 0, nil
+for i, one in ipairs(buckets) do
+  local due = one.full + (cost - one.capacity) * one.interval - now
+  if not tightest or due > wait then wait, tightest = math.max(due, 0), i end
+end
+local function last(key, until_)
+  local seconds = math.ceil((until_ - now) / 1000000) + 1
+  if redis.call('TTL', KEYS[key]) < seconds then redis.call('EXPIRE', KEYS[key], seconds) end
 end
 if wait > most_wait then
   local one = buckets[tightest]
-  local told = tonumber(redis.call('HGET', one.key, one.field .. 'p') or 0)
+  local told = tonumber(redis.call('HGET', KEYS[one.key], one.field .. 'p') or 0)
   local promised = math.max(one.full, math.min(told, one.full + tonumber(ARGV[7])))
-  keep(one, one.field .. 'p', promised + cost * one.interval)
+  redis.call('HSET', KEYS[one.key], one.field .. 'p', number('%.0f', promised + cost * one.interval))
+  last(one.key, promised + cost * one.interval)
   local due = promised + (cost - one.capacity) * one.interval - now
   return {0, math.ceil(math.max(due, 0)), tightest - 1, 0, math.ceil(one.full - now)}
 end
 local place, fewest, reset = 0, nil, 0
+for key = 1, 2 do
+  local values, latest = {}, 0
+  for i, one in ipairs(of[key]) do
+    one.full = math.max(one.full, now + wait) + cost * one.interval
+    values[2 * i - 1], values[2 * i] = one.field, number('%.0f', one.full)
+    latest = math.max(latest, one.full)
+  end
+  if #values > 0 then
+    redis.call('HSET', KEYS[key], unpack(values))
+    last(key, latest)
+  end
+end
 for i, one in ipairs(buckets) do
-  local full = math.max(one.full, now + wait) + cost * one.interval
-  keep(one, one.field, full)
-  local left = one.capacity - (full - now) / one.interval
-  if not fewest or left < fewest then place, fewest, reset = i - 1, left, full - now end
+  local left = one.capacity - (one.full - now) / one.interval
+  if not fewest or left < fewest then place, fewest, reset = i - 1, left, one.full - now end
 end
 if lease ~= '' then
   for i = 1, 2 do
