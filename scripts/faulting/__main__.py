@@ -11,6 +11,7 @@ FAULTS = {
     "single-flight": "scripts.faulting.single_flight",
     "redis-away": "scripts.faulting.redis_away",
     "agents": "scripts.faulting.agents",
+    "limits": "scripts.faulting.limits",
 }
 SCRIPT = Script(
     command="scripts/faults",

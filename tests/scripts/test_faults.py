@@ -58,6 +58,13 @@ def test_no_turn_is_lost_or_kept_twice_and_the_controls_find_what_is() -> None:
     assert figures["control_unfenced_wrong"]["value"] >= 1
 
 
+def test_no_replica_admits_more_than_the_limit_they_share_and_those_that_do_not_share_it_do() -> None:
+    figures = short("limits")
+    assert figures["admitted_over"]["value"] == figures["waiting_admitted_over"]["value"] == 0
+    assert figures["obeying_share"]["value"] >= 0.99
+    assert figures["control_unshared_admitted_over"]["value"] >= 1
+
+
 def test_an_unknown_test_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         faults.main(["nothing"])
