@@ -71,7 +71,13 @@ def guards(settings: Settings, serving: Serving, limits: Limits) -> Sequence[Gua
 
 def options(settings: Settings) -> list[tuple[str, Any]]:
     """The transport's limits."""
+    ages: list[tuple[str, Any]] = [
+        ("grpc.max_connection_age_ms", int(settings.connection_age * 1000)),
+        # What is under way on an old connection ends there; nothing lasts longer than an upload may.
+        ("grpc.max_connection_age_grace_ms", int(max(settings.upload_deadline, settings.max_deadline) * 1000)),
+    ]
     return [
+        *(ages if settings.connection_age else ()),
         ("grpc.so_reuseport", 0),  # otherwise a second server binds the same port in silence
         ("grpc.max_receive_message_length", settings.max_message),
         ("grpc.max_send_message_length", MAX_ANSWER),

@@ -29,6 +29,10 @@ class Serving(BaseModel):
     upload_deadline: Seconds = Field(3600, description="Seconds an upload stream may take at most.")
     max_message: int = Field(4 * 2**20, ge=2**16, le=2**30, description="Bytes of a message at most.")
     max_metadata: int = Field(16 * 2**10, ge=2**12, le=2**20, description="Bytes of a call's metadata at most.")
+    connection_age: Seconds = Field(
+        300,
+        description="Seconds after which a client is asked to connect anew, so that new servers get calls; 0: never.",
+    )
     lame_duck: Seconds = Field(2, description="Seconds between SIGTERM's NOT_SERVING and the end of new calls.")
     grace: Seconds = Field(30, description="Seconds that calls under way have to end after that.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR.")
