@@ -32,7 +32,7 @@ def service_config(rpcs: Iterable[MethodDescriptor]) -> str:
     """gRPC's own settings: what is sent again where that does nothing twice; only healthy servers are asked.
 
     A refusal for want of room is sent again as well, when the server says: it names a wait only where that fits in the
-    call's deadline, and else tells gRPC to leave it. Runs are not here: who repeats one keeps its request_id.
+    call's deadline, and else tells gRPC to leave it.
     """
     repeatable = [{"service": rpc.containing_service.full_name, "method": rpc.name} for rpc in rpcs if may_repeat(rpc)]
     retry = {

@@ -11,6 +11,7 @@ FAULTS = {
     "single-flight": "scripts.faulting.single_flight",
     "redis-away": "scripts.faulting.redis_away",
     "agents": "scripts.faulting.agents",
+    "model": "scripts.faulting.model_away",
 }
 SCRIPT = Script(
     command="scripts/faults",
