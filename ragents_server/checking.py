@@ -7,10 +7,10 @@ from ragents_server.cache.stores import CacheUnavailable, Key
 from ragents_server.connections.postgres import is_unavailable
 from ragents_server.connections.redis import RedisUnavailable
 from ragents_server.errors import RagentsError
-from ragents_server.models.chat import Message
+from ragents_server.models.chat import ChatModel, Message
 from ragents_server.operations import prepare_database, require_sound, say
 from ragents_server.settings import PREFIX, Settings, is_secret
-from ragents_server.wiring import Parts, open_chat_model, opened
+from ragents_server.wiring import Parts, open_guarded_chat, opened
 
 
 async def check(settings: Settings) -> int:
@@ -87,14 +87,19 @@ async def _limits_answer(parts: Parts) -> bool:
 
 
 async def _chat_model_answers(settings: Settings) -> bool:
-    """Lets the chat model write one word, where there is one."""
+    """Lets the chat model and its fallbacks write one word each, where there are any."""
     if not settings.chat_model:
         return True
+    async with open_guarded_chat(settings) as chat:
+        return all([await _writes(choice.model) for choice in chat.choices])
+
+
+async def _writes(model: ChatModel) -> bool:
     try:
-        async with open_chat_model(settings) as chat, aclosing(chat([Message("user", "Reply with: ok")])) as pieces:
+        async with aclosing(model([Message("user", "Reply with: ok")])) as pieces:
             await anext(pieces)
     except RagentsError as error:
         say(f"chat model: {error.message}; {error.advice}")
         return False
-    say(f"chat model: {chat.model}: ok")
+    say(f"chat model: {model.model}: ok")
     return True

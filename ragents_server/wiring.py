@@ -25,7 +25,9 @@ from ragents_server.ingest.sandbox import Bounds, Sandbox
 from ragents_server.limiting import Limits, open_limits
 from ragents_server.models.chat import ChatModel
 from ragents_server.models.embeddings import Embeddings
+from ragents_server.models.guarded import Choice, GuardedChat
 from ragents_server.models.providers import open_chat, open_provider_embeddings
+from ragents_server.models.upstream import Upstream
 from ragents_server.rag.admitted import AdmittedChatModel, AdmittedRetriever, AdmittedWriter
 from ragents_server.rag.batched import BatchedEmbeddings
 from ragents_server.rag.engine import Answerer, Engine
@@ -34,7 +36,7 @@ from ragents_server.rag.retrieval import Retrieval, Retriever
 from ragents_server.rag.rewriting import REWRITINGS, Rewriting
 from ragents_server.rag.strategies import strategies
 from ragents_server.rag.writers import WRITERS, ExtractiveWriter, Writer
-from ragents_server.running import Agency, kit_of, open_agency
+from ragents_server.running import Agency, kit_of, open_agency, split
 from ragents_server.settings import Settings
 
 EMBEDDINGS = {"minilm": "ragents_server.models.minilm:MiniLM"}
@@ -74,7 +76,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         cut = Cut(settings.chunk_size, settings.chunk_overlap, min(embeddings.max_tokens for embeddings in models))
         embedded = settings.database is None
         caches = await stack.enter_async_context(open_caches(settings, pool, alone=embedded))
-        chat = await stack.enter_async_context(open_chat_model(settings)) if settings.chat_model else None
+        chat = await stack.enter_async_context(open_guarded_chat(settings)) if settings.chat_model else None
         retriever = retriever_of(settings, pool, models, caches, chat)
         writer = caches.writer(AdmittedWriter(writer_of(settings, chat)))
         engine = Engine(retriever, writer)
@@ -137,7 +139,8 @@ async def open_embeddings(settings: Settings, name: str) -> AsyncIterator[Embedd
         known = ", ".join(EMBEDDINGS)
         raise ConfigurationError(f"RAGENTS_EMBEDDINGS: there is no {name!r}; known: {known}, PROVIDER:MODEL")
     key, timeout = secret(settings.embedding_key), settings.embedding_timeout
-    async with open_provider_embeddings(name, url=settings.embedding_url, key=key, timeout=timeout) as provider:
+    given: dict[str, Any] = {"key": key, "timeout": timeout, "upstream": Upstream(name, attempts=settings.attempts)}
+    async with open_provider_embeddings(name, url=settings.embedding_url, **given) as provider:
         if provider.symmetric:  # only then do several questions fit in one request
             yield BatchedEmbeddings(provider, size=settings.embedding_batch, wait=settings.embedding_wait)
         else:
@@ -178,6 +181,31 @@ def store(pool: Pool, embeddings: Embeddings) -> Store:
     """The index as this model fills it."""
     made_by: dict[str, Any] = {"embedding_model": embeddings.model, "dimension": embeddings.dimension}
     return Store(embeddings, Documents(pool, **made_by), Vectors(pool, **made_by))
+
+
+@asynccontextmanager
+async def open_guarded_chat(settings: Settings) -> AsyncIterator[GuardedChat]:
+    """The chat model that is set and its fallbacks, in this order, each behind a breaker of its own."""
+    async with AsyncExitStack() as stack:
+        models: list[ChatModel] = [await stack.enter_async_context(open_chat_model(settings))]
+        for named in split(settings.chat_fallbacks):
+            model = await stack.enter_async_context(open_fallback(settings, named))
+            models.append(model)
+        yield GuardedChat([Choice(Upstream(one.model, attempts=settings.attempts), one) for one in models])
+
+
+def open_fallback(settings: Settings, named: str) -> AbstractAsyncContextManager[ChatModel]:
+    """A fallback, named `PROVIDER:MODEL` or `PROVIDER:MODEL@BASE_URL`, with the chat model's other options."""
+    name, _, url = named.partition("@http")
+    return open_chat(
+        name,
+        url=f"http{url}" if url else "",
+        key=secret(settings.chat_fallback_key),
+        temperature=settings.chat_temperature,
+        max_tokens=settings.chat_tokens,
+        timeout=settings.chat_timeout,
+        setting="RAGENTS_CHAT_FALLBACKS",
+    )
 
 
 def open_chat_model(settings: Settings) -> AbstractAsyncContextManager[ChatModel]:

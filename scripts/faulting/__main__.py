@@ -12,6 +12,7 @@ FAULTS = {
     "redis-away": "scripts.faulting.redis_away",
     "agents": "scripts.faulting.agents",
     "limits": "scripts.faulting.limits",
+    "model": "scripts.faulting.model_away",
 }
 SCRIPT = Script(
     command="scripts/faults",

@@ -30,7 +30,7 @@ def test_only_what_does_nothing_twice_is_sent_again() -> None:
     names = {f"{one['service']}/{one['method']}" for one in method["name"]}
     assert "ragents.v1.QueryService/Query" in names
     assert "grpc.health.v1.Health/Check" not in names
-    assert method["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
+    assert method["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]
     assert json.loads(service_config([unmarked]))["methodConfig"] == []
 
 

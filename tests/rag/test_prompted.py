@@ -411,9 +411,12 @@ async def test_a_failing_model_is_a_status_of_the_contract(model: OpenAIServer) 
         (Fault(429, headers={"Retry-After": "17"}), ModelQuota, 17),
         (Fault(400, '{"error": {"message": "x", "code": "context_length_exceeded"}}'), ContextTooLong, None),
     ]
-    async with prompted(model, chat_timeout=1) as address, AsyncClient(address) as client:
+    async with prompted(model, chat_timeout=1, attempts=1) as address, AsyncClient(address) as client:
         await client.put_documents([("harbour.txt", HARBOUR.encode())])
-        for reply, kind, wait in cases:
+        for number, (reply, kind, wait) in enumerate(cases):
+            if number % 2 == 0:  # one failure more in a row, and it would be left alone
+                model.answers = lambda messages: "The harbour of Oslo froze in January 1838 [1]."
+                await client.query(f"When did harbour {number} freeze?", timeout=30)
             model.answers = lambda messages, reply=reply: reply  # type: ignore[misc]
             with pytest.raises(RagentsError) as caught:
                 await client.query("When did the harbour freeze?", timeout=30)
