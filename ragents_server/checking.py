@@ -27,7 +27,7 @@ async def check(settings: Settings) -> int:
         answers = [
             await _database_answers(parts),
             await _cache_answers(parts),
-            await _chat_model_answers(settings),
+            await _chat_model_answers(settings, parts),
             await _agents_answer(parts),
             await _limits_answer(parts),
         ]
@@ -86,11 +86,11 @@ async def _limits_answer(parts: Parts) -> bool:
     return True
 
 
-async def _chat_model_answers(settings: Settings) -> bool:
+async def _chat_model_answers(settings: Settings, parts: Parts) -> bool:
     """Lets the chat model and its fallbacks write one word each, where there are any."""
     if not settings.chat_model:
         return True
-    async with open_guarded_chat(settings) as chat:
+    async with open_guarded_chat(settings, parts.limits) as chat:
         return all([await _writes(choice.model) for choice in chat.choices])
 
 

@@ -6,10 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 
 from ragents_server.admission.gate import Gate
+from ragents_server.caller import current_caller
 from ragents_server.connections.eviction import require_noeviction
 from ragents_server.connections.redis import Redis, open_redis
+from ragents_server.execution import current_execution
 from ragents_server.limits.law import Quota
-from ragents_server.limits.limiter import Limiter
+from ragents_server.limits.limiter import Limiter, Usage
 from ragents_server.limits.processing import Processing
 from ragents_server.limits.quotas import Quotas, read_quotas
 from ragents_server.limits.replicas import Replicas
@@ -25,6 +27,7 @@ class Limits:
     limiter: Limiter
     quotas: Quotas
     processing: Processing
+    meter: "TokenMeter"
     redis: Redis | None
 
     async def prepare(self) -> None:
@@ -56,7 +59,29 @@ async def open_limits(settings: Settings) -> AsyncIterator[Limits]:
             limiter = Limiter(SharedLimiter(redis), replicas)
         stack.push_async_callback(limiter.aclose)
         processing = Processing(limiter, quotas, gate, most_wait=settings.rate_limit_wait)
-        yield Limits(gate, limiter, quotas, processing, redis)
+        meter = TokenMeter(limiter, quotas, settings.rate_limit_wait)
+        yield Limits(gate, limiter, quotas, processing, meter, redis)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMeter:
+    """Limits what the current caller uses of the chat model."""
+
+    limiter: Limiter
+    quotas: Quotas
+    most_wait: float  # seconds
+
+    @asynccontextmanager
+    async def reserved(self, tokens: int) -> AsyncIterator[Usage]:
+        """So many tokens, as long as the call lasts. Raises RateLimited."""
+        caller = current_caller()
+        quota = self.quotas.of(caller.quota)
+        if quota is None:
+            yield Usage()
+            return
+        left = current_execution().until - asyncio.get_running_loop().time()
+        async with self.limiter.reserved(caller, quota, tokens, most_wait=min(self.most_wait, left)) as usage:
+            yield usage
 
 
 @asynccontextmanager

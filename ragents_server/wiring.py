@@ -26,6 +26,7 @@ from ragents_server.limiting import Limits, open_limits
 from ragents_server.models.chat import ChatModel
 from ragents_server.models.embeddings import Embeddings
 from ragents_server.models.guarded import Choice, GuardedChat
+from ragents_server.models.metered import Metering
 from ragents_server.models.providers import open_chat, open_provider_embeddings
 from ragents_server.models.upstream import Upstream
 from ragents_server.rag.admitted import AdmittedChatModel, AdmittedRetriever, AdmittedWriter
@@ -76,13 +77,13 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         cut = Cut(settings.chunk_size, settings.chunk_overlap, min(embeddings.max_tokens for embeddings in models))
         embedded = settings.database is None
         caches = await stack.enter_async_context(open_caches(settings, pool, alone=embedded))
-        chat = await stack.enter_async_context(open_guarded_chat(settings)) if settings.chat_model else None
+        limits = await stack.enter_async_context(open_limits(settings))
+        chat = await stack.enter_async_context(open_guarded_chat(settings, limits)) if settings.chat_model else None
         retriever = retriever_of(settings, pool, models, caches, chat)
         writer = caches.writer(AdmittedWriter(writer_of(settings, chat)))
         engine = Engine(retriever, writer)
         given: dict[str, Any] = {"settings": settings, "pool": pool, "chat": chat}
         kit = partial(kit_of, **given, engine=engine, retriever=retriever, writer=writer)
-        limits = await stack.enter_async_context(open_limits(settings))
         agency = await stack.enter_async_context(open_agency(settings, pool, kit, limits.gate))
         yield Parts(
             url=url,
@@ -184,14 +185,15 @@ def store(pool: Pool, embeddings: Embeddings) -> Store:
 
 
 @asynccontextmanager
-async def open_guarded_chat(settings: Settings) -> AsyncIterator[GuardedChat]:
+async def open_guarded_chat(settings: Settings, limits: Limits) -> AsyncIterator[GuardedChat]:
     """The chat model that is set and its fallbacks, in this order, each behind a breaker of its own."""
     async with AsyncExitStack() as stack:
         models: list[ChatModel] = [await stack.enter_async_context(open_chat_model(settings))]
         for named in split(settings.chat_fallbacks):
             model = await stack.enter_async_context(open_fallback(settings, named))
             models.append(model)
-        yield GuardedChat([Choice(Upstream(one.model, attempts=settings.attempts), one) for one in models])
+        choices = [Choice(Upstream(one.model, attempts=settings.attempts), one) for one in models]
+        yield GuardedChat(choices, Metering(limits.meter))
 
 
 def open_fallback(settings: Settings, named: str) -> AbstractAsyncContextManager[ChatModel]:

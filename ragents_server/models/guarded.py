@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from ragents_server.errors import ModelUnavailable
 from ragents_server.models.chat import ChatModel, Message, Piece
+from ragents_server.models.metered import Metering
 from ragents_server.models.upstream import Upstream
 
 M = TypeVar("M")
@@ -30,15 +31,18 @@ class Choice(Generic[M]):
 class GuardedChat:
     """Plays `ChatModel` with the first of `choices` that serves; a piece tells who wrote it, where it was another."""
 
-    def __init__(self, choices: Sequence[Choice[ChatModel]]) -> None:
+    def __init__(self, choices: Sequence[Choice[ChatModel]], metering: Metering) -> None:
         self.model = choices[0].model.model
         self.choices = tuple(choices)
+        self.metering = metering
 
     async def __call__(self, messages: Sequence[Message]) -> AsyncGenerator[Piece, None]:
-        """The pieces of one model. Raises ModelUnavailable, ModelQuota and ContextTooLong."""
+        """The pieces of one model. Raises ModelUnavailable, ModelQuota, ContextTooLong and RateLimited."""
         told = first_that_serves(self.choices, lambda model: model(messages), lambda piece: bool(piece.text))
-        async with aclosing(told) as pieces:
+        characters = sum(len(message.text) for message in messages)
+        async with self.metering.call(characters) as counted, aclosing(told) as pieces:
             async for choice, piece in pieces:
+                counted.add(piece.input_tokens, piece.output_tokens)
                 name = choice.model.model
                 yield piece if name == self.model else replace(piece, model=name)
 

@@ -31,8 +31,9 @@ def for_agents(chat: ChatModel) -> BaseChatModel:
     models = [(one.upstream, one.model) for one in chat.choices]
     choices = [Choice(upstream, model.langchain) for upstream, model in models if isinstance(model, LangChainChat)]
     if not calls_tools(choices[0].model):
-        return Guarded(choices=choices)
-    return GuardedCaller(choices=[choice for choice in choices if calls_tools(choice.model)])
+        return Guarded(choices=choices, metering=chat.metering)
+    callers = [choice for choice in choices if calls_tools(choice.model)]
+    return GuardedCaller(choices=callers, metering=chat.metering)
 
 
 class Guarded(BaseChatModel):
@@ -41,6 +42,7 @@ class Guarded(BaseChatModel):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     choices: Any  # of Choice[BaseChatModel], which pydantic would copy
+    metering: Any  # Metering, which the copies with tools share
     tools: Any = None  # bound to whichever model is asked
     options: dict[str, Any] = Field(default_factory=dict)  # of that binding
 
@@ -66,8 +68,12 @@ class Guarded(BaseChatModel):
             return self._asked(model, input, config, stop=stop, **kwargs)
 
         unmarked = True
-        async with aclosing(first_that_serves(self.choices, ask, _says)) as told:
+        async with (
+            self.metering.call(_characters(input)) as counted,
+            aclosing(first_that_serves(self.choices, ask, _says)) as told,
+        ):
             async for choice, message in told:
+                counted.add(*_tokens(message))
                 if unmarked and (name := name_of(choice.model)) != self.name:
                     message.response_metadata = {**message.response_metadata, WROTE: name}
                     unmarked = False
@@ -117,6 +123,17 @@ class GuardedCaller(Guarded):
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[Any, AIMessage]:
         """Itself with these tools."""
         return self.model_copy(update={"tools": list(tools), "options": kwargs})
+
+
+def _characters(messages: Any) -> int:
+    """Of messages, in whatever form LangChain takes them."""
+    given = [messages] if isinstance(messages, str) else list(messages)
+    return sum(len(str(one.content if isinstance(one, BaseMessage) else one)) for one in given)
+
+
+def _tokens(message: AIMessage) -> tuple[int, int]:
+    usage = message.usage_metadata
+    return (usage["input_tokens"], usage["output_tokens"]) if usage else (0, 0)
 
 
 def _says(message: AIMessage) -> bool:

@@ -13,17 +13,27 @@ from ragents_server.caller import LOCAL
 from ragents_server.connections.breaker import State
 from ragents_server.errors import ContextTooLong, ModelQuota, ModelUnavailable, RagentsError
 from ragents_server.execution import Execution, executing
+from ragents_server.limiting import TokenMeter
+from ragents_server.limits.law import Quota
+from ragents_server.limits.limiter import Limiter
+from ragents_server.limits.quotas import Quotas
 from ragents_server.models.bridged import Bridged
 from ragents_server.models.calling import Whole, call, calls_tools, name_of, schema_of
 from ragents_server.models.chat import ChatModel, Message, Piece
 from ragents_server.models.guarded import Choice, GuardedChat
 from ragents_server.models.guarded_langchain import for_agents
+from ragents_server.models.metered import Metering
 from ragents_server.models.providers import open_chat, open_provider_embeddings
 from ragents_server.models.upstream import FAILURES, LONGEST_HOLD, LONGEST_PAUSE, PATIENCE, Upstream
 from tests.openai_server import Call, Fault, Messages, OpenAIServer, Reply, openai_server
 
 ASKED = [Message("user", "Hello?")]
 TOOLS = [schema_of("look", "Looks.", {"type": "object", "properties": {}})]
+
+
+def metering() -> Metering:
+    """Of a server whose callers have no limits."""
+    return Metering(TokenMeter(Limiter(), Quotas(Quota(), {}), 0))
 
 
 @dataclass(slots=True)
@@ -93,7 +103,7 @@ async def chain(models: int = 1, attempts: int = 3, timeout: float = 20.0) -> As
             upstream = Upstream(name, attempts=attempts, clock=time, sleep=time.sleep, draw=lambda: 1.0)
             servers.append(server)
             choices.append(Choice(upstream, model))
-        yield Chain(GuardedChat(choices), servers, time)
+        yield Chain(GuardedChat(choices, metering()), servers, time)
 
 
 # Attempts
@@ -362,7 +372,7 @@ async def test_a_model_of_ones_own_is_guarded_and_bridged() -> None:
             yield Piece("never")
 
     own, time = Own(), Time()
-    chat = GuardedChat([Choice(Upstream("own", clock=time, sleep=time.sleep), own)])  # type: ignore[arg-type]
+    chat = GuardedChat([Choice(Upstream("own", clock=time, sleep=time.sleep), own)], metering())  # type: ignore[arg-type]
     model = for_agents(chat)
     assert isinstance(model, Bridged)
     for _ in range(2 * FAILURES):

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
+from ragents_client import AsyncClient, RateLimited
 from ragents_client.v1 import (
     DocumentServiceStub,
     GetDocumentRequest,
@@ -16,6 +17,7 @@ from ragents_client.v1 import (
     QueryServiceStub,
     Question,
 )
+from tests.openai_server import openai_server
 from tests.redis_servers import valkey_server
 from tests.servers import bearer, keys_file, running_server
 from tests.services.calls import details
@@ -24,13 +26,14 @@ from tests.services.processes import READINESS, SERVING, checked
 SECONDS = 20
 NONE = [("grpc.enable_retries", 0)]
 LIST = ListDocumentsRequest()
+LIMIT = 4000  # tokens a minute
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, Any]:
     keys = keys_file(
         tmp_path,
-        ada={"tenant": "acme", "user": "ada"},
+        ada={"tenant": "acme", "user": "ada", "scopes": ["ask", "write"]},
         bob={"tenant": "acme", "user": "bob"},
         gold={"tenant": "acme", "user": "gold", "quota": "gold"},
         service={"tenant": "acme", "user": "service", "scopes": ["ask", "act_for_users"]},
@@ -149,3 +152,20 @@ async def test_who_is_not_known_by_a_credential_has_no_limits_unless_they_are_se
     own.write_text('{"local": {}}')
     async with running_server(**slow, quotas=own) as address:
         assert len(refused(await asked(address, 20))) == 17
+
+
+@pytest.mark.parametrize("agent", ["", "react"])
+async def test_a_models_tokens_are_limited_and_what_was_not_used_is_given_back(
+    settings: dict[str, Any], agent: str
+) -> None:
+    async with openai_server(lambda _: "The mole is long [1].") as model:
+        many = {"requests_per_minute": 0, "tokens_per_minute": LIMIT, "cache_answer": False}
+        given = settings | many | {"chat_model": "openai:stub", "chat_url": model.url, "agents": "simple,react"}
+        async with running_server(**given) as address, AsyncClient(address, token="ada") as client:
+            await client.put_documents([("mole.txt", b"The mole is long.")])
+            with pytest.raises(RateLimited, match=f"{LIMIT} tokens a minute for the user ada") as refused:
+                for number in range(100):
+                    question = f"How long is mole {number}?"
+                    await (client.run(agent, question) if agent else client.query(question))
+            assert 0 < (refused.value.retry_after or 0) <= 60
+        assert len(model.requests) >= LIMIT / 500  # with estimates alone it would have been fewer
