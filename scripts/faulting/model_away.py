@@ -180,11 +180,11 @@ class Absence:
             self._model.fault = Fault()
             await asyncio.sleep(self._plan.away)
             self._model.fault, mended = None, monotonic()
-            failed = len(self._model.generations) - asked, heard.offered
             heard.answered.clear()
             async with asyncio.timeout(PATIENCE):
                 await heard.answered.wait()
             healed = monotonic() - mended
+            failed = len(self._model.generations) - asked, heard.offered
         ratio, p99 = failed[0] / failed[1], percentile(heard.refused, 0.99)
         if name:
             return [Figure.at_least(f"{name}upstream_ratio", ratio, 2 * RATIO), Figure(f"{name}calls", failed[1])]
