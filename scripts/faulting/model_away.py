@@ -37,6 +37,7 @@ TIMEOUT = 30.0  # seconds of every other call
 RATIO, REFUSED, HEALED, LATE = 1.1, 0.05, 10.0, 0.1
 QUOTA = 3.0  # seconds
 PATIENCE = 30.0  # seconds that healing is waited for
+LONGEST_CONTROL = 10.0  # seconds, which are enough to see it
 PAUSE = 0.1  # seconds between a caller's calls
 
 NOTES = {
@@ -92,7 +93,7 @@ async def measured(*, short: bool, seed: int) -> list[Figure]:
     control = FailingModel()
     async with (
         deployed([KEY], [{}], short=False, model=control, program=UNGUARDED) as deployment,
-        absence(deployment.replicas[0], control, plan) as test,
+        absence(deployment.replicas[0], control, Plan(min(plan.away, LONGEST_CONTROL))) as test,
     ):
         return [*figures, *await test.failing("control_", with_times=False)]
 

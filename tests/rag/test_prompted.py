@@ -21,6 +21,7 @@ from ragents_client.v1.answer_pb2 import (
     REFUSAL_REASON_DECLINED,
     REFUSAL_REASON_NO_PASSAGES,
     REFUSAL_REASON_NOT_ANSWERED,
+    REWRITING_EXPAND,
     Passage,
     Question,
 )
@@ -527,7 +528,7 @@ async def test_a_fallbacks_answer_is_named_and_never_served_as_the_first_ones(mo
             model.answers = lambda messages: Fault(401)
             for _ in range(2):
                 assert (await client.query(asked, timeout=30)).usage.model == "openai:spare"
-                await client.retrieve(asked, rewriting="expand", timeout=30)
+                await client.retrieve(asked, rewriting=REWRITING_EXPAND, timeout=30)
             assert len(spare.requests) == 4, "neither the answer nor the rewritten question is kept"
             model.answers = lambda messages: "The harbour of Oslo froze in January 1838 [1]."
             for _ in range(2):
