@@ -121,7 +121,7 @@ async def migrate_schema(url: str) -> None:
 
 
 async def _watch(server: Server, parts: Parts) -> None:
-    """Tells the probes when the database goes away and when it is back."""
+    """Tells the probes when the database goes away and when it is back, and closes the way to it meanwhile."""
     ready = True
 
     async def tell(answers: bool) -> None:
@@ -129,6 +129,7 @@ async def _watch(server: Server, parts: Parts) -> None:
         if answers != ready:
             ready = answers
             log.warning("the database %s", "answers again" if ready else "does not answer: NOT_SERVING")
+            parts.pool.away = not ready
             await server.set_ready(ready)
 
     while True:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from ragents_server.caching import Caches, open_caches
 from ragents_server.connections.launcher import embedded_postgres
-from ragents_server.connections.postgres import open_pool
+from ragents_server.connections.postgres import GuardedPool, open_pool
 from ragents_server.connections.sockets import running_url
 from ragents_server.errors import ConfigurationError
 from ragents_server.index.collections import Collections
@@ -50,7 +50,7 @@ class Parts:
 
     url: str  # the database's
     embedded: bool  # the database is ours alone
-    pool: Pool
+    pool: GuardedPool
     stores: tuple[Store, ...]  # one an embedding model, the one that is set now first
     documents: Documents
     collections: Collections

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -225,6 +226,9 @@ async def test_a_database_that_stops_and_goes_on_is_noticed_and_queries_are_unav
             errors = await asyncio.gather(*(until_unavailable(channel, 30) for _ in range(20)))
             assert len(errors) == 20
             await down
+            began = time.monotonic()
+            await until_unavailable(channel, 30)
+            assert time.monotonic() - began < 0.5, "nobody waits any more for what is known to be away"
             assert await checked(channel, LIVENESS) == SERVING
         finally:
             for process in reversed(stopped):

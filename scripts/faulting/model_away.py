@@ -37,6 +37,7 @@ TIMEOUT = 30.0  # seconds of every other call
 RATIO, REFUSED, HEALED, LATE = 1.1, 0.05, 10.0, 0.1
 QUOTA = 3.0  # seconds
 PATIENCE = 30.0  # seconds that healing is waited for
+LONGEST_CONTROL = 10.0  # seconds, which are enough to see it
 PAUSE = 0.1  # seconds between a caller's calls
 
 NOTES = {
@@ -92,7 +93,7 @@ async def measured(*, short: bool, seed: int) -> list[Figure]:
     control = FailingModel()
     async with (
         deployed([KEY], [{}], short=False, model=control, program=UNGUARDED) as deployment,
-        absence(deployment.replicas[0], control, plan) as test,
+        absence(deployment.replicas[0], control, Plan(min(plan.away, LONGEST_CONTROL))) as test,
     ):
         return [*figures, *await test.failing("control_", with_times=False)]
 
@@ -180,11 +181,11 @@ class Absence:
             self._model.fault = Fault()
             await asyncio.sleep(self._plan.away)
             self._model.fault, mended = None, monotonic()
-            failed = len(self._model.generations) - asked, heard.offered
             heard.answered.clear()
             async with asyncio.timeout(PATIENCE):
                 await heard.answered.wait()
             healed = monotonic() - mended
+            failed = len(self._model.generations) - asked, heard.offered
         ratio, p99 = failed[0] / failed[1], percentile(heard.refused, 0.99)
         if name:
             return [Figure.at_least(f"{name}upstream_ratio", ratio, 2 * RATIO), Figure(f"{name}calls", failed[1])]

@@ -77,7 +77,7 @@ async def test_a_refusal_tells_the_limit_the_exact_wait_and_the_state(settings: 
     assert found["QuotaFailure"].violations[0].subject.startswith("1 requests a minute")
     trailers = dict(error.trailing_metadata() or ())
     assert (trailers["x-ratelimit-limit"], trailers["x-ratelimit-remaining"]) == ("1", "0")
-    assert wait * 1000 <= int(trailers["grpc-retry-pushback-ms"]) <= wait * 1000 + 2
+    assert int(trailers["grpc-retry-pushback-ms"]) < 0  # the wait is longer than the call: not to be sent again by itself
 
 
 async def test_every_answer_tells_what_is_left(settings: dict[str, Any]) -> None:
@@ -134,7 +134,7 @@ async def test_replicas_share_one_limit_and_each_gives_its_share_while_the_redis
 ) -> None:
     shared = settings | {"requests_per_hour": 0, "burst": 10}
     async with valkey_server() as server:
-        given = shared | {"limits": server.url}
+        given = shared | {"limits": server.url, "limits_timeout": 2}
         async with running_server(**given) as one, running_server(**given) as two:
             told = await asyncio.gather(*(asked(address, 100) for address in (one, two)))
             assert sum(100 - len(refused(each)) for each in told) == 10
