@@ -114,7 +114,7 @@ async def prepare_database(parts: Parts) -> None:
 async def migrate_schema(url: str) -> None:
     """Brings the database's schema up to this release."""
     await require_vector(url)
-    for package in ("index", "checkpoints"):
+    for package in ("index", "checkpoints", "identity"):
         await migrate(url, resources.files("ragents_server") / package / "migrations")
 
 

@@ -29,7 +29,8 @@ from ragents_client.v1.query_service_pb2_grpc import add_QueryServiceServicer_to
 from ragents_server.agents.turns import Turns
 from ragents_server.errors import ConfigurationError
 from ragents_server.execution import Gate
-from ragents_server.identity.keys import read_keys
+from ragents_server.identifying import identifies
+from ragents_server.identity.authentication import Authenticator
 from ragents_server.interceptors.admission import admission
 from ragents_server.interceptors.around import Around, Guard
 from ragents_server.interceptors.deadline import deadline
@@ -62,11 +63,10 @@ FLUSH = 0.5  # seconds for the last statuses to leave
 PROBES = ("", "ragents-readiness", "ragents-startup", *SERVICES)  # follow the state store; liveness never does
 
 
-def guards(settings: Settings, serving: Serving, gate: Gate) -> Sequence[Guard]:
+def guards(settings: Settings, serving: Serving, gate: Gate, authenticator: Authenticator | None) -> Sequence[Guard]:
     """The guards around every RPC, outermost first; tracing and metrics take their places here."""
-    keys = read_keys(settings.keys) if settings.keys else None
     bounded = deadline(settings.deadline, settings.max_deadline, settings.upload_deadline)
-    return errors, identity(keys), serving, bounded, admission(gate)
+    return errors, identity(authenticator), serving, bounded, admission(gate)
 
 
 def options(settings: Settings) -> list[tuple[str, Any]]:
@@ -126,7 +126,7 @@ async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
     """Listens, NOT_SERVING until `set_ready`; ends at once when left without a drain."""
     refuse_open_listener(settings)
     serving = Serving()
-    around = Around(guards(settings, serving, parts.gate), settings.max_message)
+    around = Around(guards(settings, serving, parts.gate, parts.authenticator), settings.max_message)
     server = grpc.aio.server(interceptors=[around], options=options(settings))
     add_services(server, settings, parts)
     health = HealthServicer()
@@ -198,7 +198,7 @@ def _try_to_bind(address: str) -> None:
 
 
 def refuse_open_listener(settings: Settings) -> None:
-    """A plaintext port must not face strangers, and without keys everybody would be the local caller."""
+    """A plaintext port must not face strangers, and without a credential everybody would be the local caller."""
     if is_loopback(settings.listen):
         return
     if not settings.plaintext:
@@ -206,8 +206,10 @@ def refuse_open_listener(settings: Settings) -> None:
             f"RAGENTS_LISTEN: {settings.listen} is not loopback, and the listener is plaintext; "
             "put a mesh or proxy in front and set RAGENTS_PLAINTEXT=true"
         )
-    if settings.keys is None:
-        raise ConfigurationError("RAGENTS_KEYS: needed on a listener that is not on loopback")
+    if not identifies(settings):
+        raise ConfigurationError(
+            "RAGENTS_IDENTITY: needed on a listener that is not on loopback, such as `keys`; or RAGENTS_KEYS"
+        )
 
 
 def is_loopback(listen: str) -> bool:

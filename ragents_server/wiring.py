@@ -15,6 +15,8 @@ from ragents_server.connections.launcher import embedded_postgres
 from ragents_server.connections.postgres import open_pool
 from ragents_server.connections.sockets import running_url
 from ragents_server.errors import ConfigurationError
+from ragents_server.identifying import open_authenticator
+from ragents_server.identity.authentication import Authenticator
 from ragents_server.index.collections import Collections
 from ragents_server.index.documents import Documents
 from ragents_server.index.search import Search
@@ -57,6 +59,7 @@ class Parts:
     caches: Caches
     agency: Agency
     gate: Gate
+    authenticator: Authenticator | None  # None: everybody is the local caller
 
 
 @asynccontextmanager
@@ -82,6 +85,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         kit = partial(kit_of, **given, engine=engine, retriever=retriever, writer=writer)
         gate = Gate(settings.executions, settings.queue)
         agency = await stack.enter_async_context(open_agency(settings, pool, kit, gate))
+        authenticator = await stack.enter_async_context(open_authenticator(settings, pool))
         yield Parts(
             url=url,
             embedded=embedded,
@@ -95,6 +99,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             caches=caches,
             agency=agency,
             gate=gate,
+            authenticator=authenticator,
         )
 
 
