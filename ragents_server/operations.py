@@ -17,8 +17,9 @@ from ragents_server.index.epochs import LEASE
 from ragents_server.index.reindex import Reindex
 from ragents_server.index.statements import Connection
 from ragents_server.index.vectors import PassageEmbedding
+from ragents_server.listeners import refuse_open_listener
 from ragents_server.models.embeddings import Embeddings
-from ragents_server.server import Server, listening, refuse_open_listener
+from ragents_server.server import Server, listening
 from ragents_server.settings import Settings
 from ragents_server.wiring import Parts, database, open_embeddings, opened
 

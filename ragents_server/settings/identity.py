@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from ragents_server.settings.kinds import Address
+
 IDENTITIES = ("keys",)
 
 
@@ -29,6 +31,16 @@ class Identity(BaseModel):
         30, ge=0, le=30, description="Seconds that a key of the database counts before it is looked up again."
     )
     plaintext: bool = Field(False, description="Allow a plaintext listener that is not on loopback, behind a mesh.")
+    tls_cert: Path | None = Field(
+        None, description="File of the listener's certificate chain, PEM; read again when it changes."
+    )
+    tls_key: Path | None = Field(None, description="File of its key, PEM, without a password.")
+    tls_client_ca: Path | None = Field(
+        None, description="File of authorities, PEM: only clients with a certificate of theirs may connect."
+    )
+    health_listen: Address | None = Field(
+        None, description="Where health alone is served in plaintext, HOST:NUMBER, for probes."
+    )
     reflection: bool = Field(True, description="Serve gRPC reflection, for grpcurl.")
 
     @property
