@@ -17,8 +17,9 @@ def bind(
     """The address bound, with the port chosen where it was 0; ConfigurationError when it is taken."""
     try:
         _try_to_bind(address)
-        secure = credentials is not None
-        port = server.add_secure_port(address, credentials) if secure else server.add_insecure_port(address)
+        port = (
+            server.add_insecure_port(address) if credentials is None else server.add_secure_port(address, credentials)
+        )
     except (OSError, RuntimeError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or "no such address"
         raise ConfigurationError(

@@ -5,6 +5,7 @@ import ssl
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -31,7 +32,8 @@ class Certificates:
             self._seen, first = self._stamp(), self._read()
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"RAGENTS_TLS_CERT: cannot be used: {_why(error)}") from None
-        return grpc.dynamic_ssl_server_credentials(first, self.fetch, self.client_ca is not None)
+        fetch: Any = self.fetch  # the stubs do not know that None means no change
+        return grpc.dynamic_ssl_server_credentials(first, fetch, self.client_ca is not None)
 
     def fetch(self) -> grpc.ServerCertificateConfiguration | None:
         """What has changed since the last call, None to go on with what there is; grpc asks at every connection.

@@ -7,12 +7,19 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from ragents_server.settings.kinds import Address
 
-IDENTITIES = ("keys",)
+IDENTITIES = ("keys", "jwt")
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
 
 def _identities(value: str) -> str:
     if unknown := set(_split(value)) - set(IDENTITIES):
         raise ValueError(f"there is no {min(unknown)!r}; known: {', '.join(IDENTITIES)}")
+    return value
+
+
+def _algorithms(value: str) -> str:
+    if not _split(value) or not set(_split(value)) <= set(ALGORITHMS):
+        raise ValueError(f"must be of {', '.join(ALGORITHMS)}")
     return value
 
 
@@ -24,12 +31,19 @@ class Identity(BaseModel):
     """Who callers are, and what they meet before they say so."""
 
     identity: Annotated[str, AfterValidator(_identities)] = Field(
-        "", description="Whose credentials count beside RAGENTS_KEYS: `keys`, those in the database. Empty: none."
+        "", description="Whose credentials count beside RAGENTS_KEYS: `keys`, the database's; `jwt`."
     )
     keys: Path | None = Field(None, description="File of API keys: JSON, SHA-256 of the token to its caller.")
     keys_ttl: float = Field(
         30, ge=0, le=30, description="Seconds that a key of the database counts before it is looked up again."
     )
+    jwt_issuer: str = Field("", description="The identity provider, as its tokens name it (`iss`).")
+    jwt_audience: str = Field("", description="Whom its tokens must be made for (`aud`).")
+    jwt_keys: str = Field("", description="Its signing keys, JWKS: an https URL or a file.")
+    jwt_algorithms: Annotated[str, AfterValidator(_algorithms)] = Field(
+        "RS256,ES256", description="Signatures that count."
+    )
+    jwt_tenant_claim: str = Field("tenant", min_length=1, description="The claim that names the tenant.")
     plaintext: bool = Field(False, description="Allow a plaintext listener that is not on loopback, behind a mesh.")
     tls_cert: Path | None = Field(
         None, description="File of the listener's certificate chain, PEM; read again when it changes."
@@ -47,3 +61,8 @@ class Identity(BaseModel):
     def identities(self) -> frozenset[str]:
         """The names in `identity`."""
         return frozenset(_split(self.identity))
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """The names in `jwt_algorithms`."""
+        return tuple(_split(self.jwt_algorithms))

@@ -144,7 +144,8 @@ async def test_an_unknown_token_is_looked_up_once_and_pushes_out_no_key(pool: Po
     _, token = await made()
     strangers = [new_token() for _ in range(20)]
     await keys.authenticate(token)
-    assert await selects(pool, keys, *strangers) == 20
+    for half in (strangers[:10], strangers[10:]):
+        assert await selects(pool, keys, *half) == 10
     assert await selects(pool, keys, token, *strangers[10:]) == 0
     assert len(keys._strangers) == 10
 
