@@ -53,6 +53,8 @@ def refuse_open_listener(settings: Settings) -> None:
     certificates = certificates_of(settings)
     if certificates is not None:
         certificates.credentials()
+    if settings.profile == "production" and not identifies(settings):
+        raise ConfigurationError("RAGENTS_IDENTITY: needed with RAGENTS_PROFILE=production; or RAGENTS_KEYS")
     if is_loopback(settings.listen):
         return
     if certificates is None and not settings.plaintext:

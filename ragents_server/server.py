@@ -64,7 +64,13 @@ PROBES = ("", "ragents-readiness", "ragents-startup", *SERVICES)  # follow the s
 def guards(settings: Settings, serving: Serving, gate: Gate, authenticator: Authenticator | None) -> Sequence[Guard]:
     """The guards around every RPC, outermost first; tracing and metrics take their places here."""
     bounded = deadline(settings.deadline, settings.max_deadline, settings.upload_deadline)
-    return errors, identity(authenticator), serving, bounded, admission(gate)
+    return (
+        errors,
+        identity(authenticator, guarded_reflection=settings.profile == "production"),
+        serving,
+        bounded,
+        admission(gate),
+    )
 
 
 def options(settings: Settings) -> list[tuple[str, Any]]:

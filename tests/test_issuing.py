@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import grpc
+import psutil
 import pytest
 
 from ragents_client.v1 import (
@@ -26,7 +27,7 @@ from ragents_server.words import parser
 from tests.postgres_servers import data_folder, free_port
 from tests.servers import bearer
 from tests.services.calls import details
-from tests.services.processes import Running, finished, ready
+from tests.services.processes import Running, family, finished, ready
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def data() -> Iterator[Path]:
 @pytest.fixture
 async def server(data: Path) -> AsyncIterator[tuple[Running, grpc.aio.Channel]]:
     """One that trusts nothing it looked up before."""
-    async with ready(data=data, identity="keys", keys_ttl=0) as both:
+    async with ready(data=data, identity="keys", keys_ttl=0, log_level="DEBUG") as both:
         yield both
 
 
@@ -85,9 +86,10 @@ async def test_a_key_made_beside_the_server_counts_until_it_is_revoked(
     assert f"{key}\trevoked\t" in after
 
     digest = hashlib.sha256(token.encode()).hexdigest()
+    commands = [psutil.Process(process).cmdline() for process in family(running.process.pid)]
     running.process.terminate()
     await running.ended()  # reads the rest of its log
-    for text in (out, listed, after, said, str(error), "".join(running.log)):
+    for text in (str(commands), out, listed, after, said, str(error), "".join(running.log)):
         assert token not in text
         assert digest not in text
 

@@ -12,6 +12,7 @@ import grpc
 import pytest
 import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from ragents_client.v1 import DocumentServiceStub, ListCollectionsRequest
 from ragents_server.errors import ConfigurationError
@@ -22,7 +23,7 @@ from ragents_server.server import Server, listening
 from ragents_server.settings import Settings
 from ragents_server.wiring import opened
 from tests.postgres_servers import embedded_database
-from tests.servers import keys_file
+from tests.servers import bearer, keys_file
 from tests.services.processes import NOT_SERVING, SERVING, checked
 
 AUTHORITY, STRANGERS = trustme.CA(), trustme.CA()
@@ -149,6 +150,27 @@ def test_an_open_listener_needs_tls_or_a_mesh_and_credentials(tmp_path: Path) ->
     for open_to_all in ({}, tls, keys, {"identity": "keys"}, {"plaintext": True}):
         with pytest.raises(ConfigurationError):
             refuse_open_listener(Settings(listen="0.0.0.0:0", **open_to_all))
+
+
+def test_in_production_loopback_needs_credentials_too() -> None:
+    refuse_open_listener(Settings(profile="production", identity="keys"))
+    with pytest.raises(ConfigurationError, match="RAGENTS_IDENTITY"):
+        refuse_open_listener(Settings(profile="production"))
+
+
+@pytest.mark.parametrize(("token", "allowed"), [("root", True), ("ada", False)])
+async def test_in_production_reflection_is_for_administrators(tmp_path: Path, token: str, allowed: bool) -> None:
+    keys = keys_file(tmp_path, ada={"tenant": "acme"}, root={"tenant": "acme", "scopes": ["ask", "admin"]})
+    async with served(keys=keys, profile="production") as server, grpc.aio.insecure_channel(server.address) as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        asked = reflection_pb2.ServerReflectionRequest(list_services="")
+        call = stub.ServerReflectionInfo(iter([asked]), metadata=bearer(token), timeout=10)
+        if allowed:
+            assert [one.list_services_response async for one in call]
+            return
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            _ = [one async for one in call]
+        assert caught.value.code() == grpc.StatusCode.PERMISSION_DENIED
 
 
 def test_files_that_will_not_do_are_refused_at_the_start(tmp_path: Path) -> None:

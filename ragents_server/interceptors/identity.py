@@ -33,13 +33,19 @@ RULES: dict[str, str] = {
 }
 
 
-def identity(authenticator: Authenticator | None) -> Guard:
-    """Finds the caller by its bearer token; without an authenticator everybody is the one local caller."""
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+
+
+def identity(authenticator: Authenticator | None, *, guarded_reflection: bool = False) -> Guard:
+    """Finds the caller by its bearer token; without an authenticator everybody is the one local caller.
+
+    With `guarded_reflection` only administrators may look at the contract through the server.
+    """
 
     def guard(serve: Serve) -> Serve:
         async def identified(call: Call) -> Any:
             caller = _on_behalf(call, await _holder(call, authenticator) if authenticator else LOCAL)
-            scope = RULES.get(call.method)
+            scope = "admin" if guarded_reflection and call.method == REFLECTION else RULES.get(call.method)
             if scope is None or scope not in caller.scopes:
                 rpc = call.method.rpartition("/")[2]
                 raise PermissionDenied(f"{rpc} needs the scope {scope or 'of a later release'}")

@@ -30,6 +30,9 @@ def _split(value: str) -> list[str]:
 class Identity(BaseModel):
     """Who callers are, and what they meet before they say so."""
 
+    profile: str = Field(
+        "", pattern="^(|production)$", description="`production`: credentials are needed on loopback too."
+    )
     identity: Annotated[str, AfterValidator(_identities)] = Field(
         "", description="Whose credentials count beside RAGENTS_KEYS: `keys`, the database's; `jwt`."
     )
