@@ -17,8 +17,9 @@ from ragents_server.index.epochs import LEASE
 from ragents_server.index.reindex import Reindex
 from ragents_server.index.statements import Connection
 from ragents_server.index.vectors import PassageEmbedding
+from ragents_server.listeners import refuse_open_listener
 from ragents_server.models.embeddings import Embeddings
-from ragents_server.server import Server, listening, refuse_open_listener
+from ragents_server.server import Server, listening
 from ragents_server.settings import Settings
 from ragents_server.wiring import Parts, database, open_embeddings, opened
 
@@ -116,7 +117,7 @@ async def prepare_database(parts: Parts) -> None:
 async def migrate_schema(url: str) -> None:
     """Brings the database's schema up to this release."""
     await require_vector(url)
-    for package in ("index", "checkpoints"):
+    for package in ("index", "checkpoints", "identity"):
         await migrate(url, resources.files("ragents_server") / package / "migrations")
 
 

@@ -14,6 +14,8 @@ from ragents_server.connections.launcher import embedded_postgres
 from ragents_server.connections.postgres import GuardedPool, open_pool
 from ragents_server.connections.sockets import running_url
 from ragents_server.errors import ConfigurationError
+from ragents_server.identifying import open_authenticator
+from ragents_server.identity.authentication import Authenticator
 from ragents_server.index.collections import Collections
 from ragents_server.index.documents import Documents
 from ragents_server.index.search import Search
@@ -60,6 +62,7 @@ class Parts:
     caches: Caches
     agency: Agency
     limits: Limits
+    authenticator: Authenticator | None  # None: everybody is the local caller
 
 
 @asynccontextmanager
@@ -85,6 +88,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         given: dict[str, Any] = {"settings": settings, "pool": pool, "chat": chat}
         kit = partial(kit_of, **given, engine=engine, retriever=retriever, writer=writer)
         agency = await stack.enter_async_context(open_agency(settings, pool, kit, limits.gate))
+        authenticator = await stack.enter_async_context(open_authenticator(settings, pool))
         yield Parts(
             url=url,
             embedded=embedded,
@@ -98,6 +102,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             caches=caches,
             agency=agency,
             limits=limits,
+            authenticator=authenticator,
         )
 
 

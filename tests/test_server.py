@@ -83,6 +83,7 @@ async def test_an_open_listener_without_keys_is_refused(data: Path) -> None:
     status, _, said = await finished(data=data, listen="0.0.0.0:0", plaintext="true")
     assert (status, said.count("\n")) == (78, 1)
     assert "RAGENTS_KEYS" in said
+    assert "RAGENTS_IDENTITY" in said
 
 
 async def test_a_port_that_is_taken_is_told_in_one_line(data: Path) -> None:

@@ -115,9 +115,17 @@ def test_acting_for_a_user_needs_its_scope(grpc_channel: grpc.Channel) -> None:
 def test_every_rpc_of_the_contract_has_a_rule() -> None:
     from google.protobuf.descriptor_pool import Default
 
-    methods = {method.name for name in SERVICES for method in Default().FindServiceByName(name).methods}
+    methods = {f"/{name}/{method.name}" for name in SERVICES for method in Default().FindServiceByName(name).methods}
     assert methods <= set(RULES)
-    assert set(RULES) - methods == {"ServerReflectionInfo"}
+    assert set(RULES) - methods == {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"}
+
+
+def test_an_rpc_without_a_rule_is_denied_to_everybody(
+    grpc_channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(RULES, "/ragents.v1.QueryService/Query")
+    error = failed(QueryServiceStub(grpc_channel).Query, ASK, metadata=bearer("ada"))
+    assert error.code() == grpc.StatusCode.PERMISSION_DENIED
 
 
 def test_malformed_bytes_are_an_invalid_argument_and_nothing_of_the_parser_leaks(grpc_channel: grpc.Channel) -> None:

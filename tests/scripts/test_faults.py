@@ -63,6 +63,8 @@ def test_no_replica_admits_more_than_the_limit_they_share_and_those_that_do_not_
     assert figures["admitted_over"]["value"] == figures["waiting_admitted_over"]["value"] == 0
     assert figures["obeying_share"]["value"] >= 0.99
     assert figures["control_unshared_admitted_over"]["value"] >= 1
+
+
 def test_a_failing_model_is_left_alone_and_the_control_finds_what_is_not() -> None:
     figures = short("model")
     assert figures["upstream_ratio"]["value"] <= 1.1 < figures["control_upstream_ratio"]["value"]

@@ -77,7 +77,9 @@ async def test_a_refusal_tells_the_limit_the_exact_wait_and_the_state(settings: 
     assert found["QuotaFailure"].violations[0].subject.startswith("1 requests a minute")
     trailers = dict(error.trailing_metadata() or ())
     assert (trailers["x-ratelimit-limit"], trailers["x-ratelimit-remaining"]) == ("1", "0")
-    assert int(trailers["grpc-retry-pushback-ms"]) < 0  # the wait is longer than the call: not to be sent again by itself
+    assert (
+        int(trailers["grpc-retry-pushback-ms"]) < 0
+    )  # the wait is longer than the call: not to be sent again by itself
 
 
 async def test_every_answer_tells_what_is_left(settings: dict[str, Any]) -> None:
