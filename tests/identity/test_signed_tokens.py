@@ -110,7 +110,7 @@ async def test_a_signed_token_is_its_caller(tokens: SignedTokens) -> None:
         *({"priority": value} for value in ("HIGHEST", 1, ["HIGH"])),
         {"quota": 1},
     ],
-    ids=lambda wrong: "-".join(wrong),
+    ids="-".join,
 )
 async def test_a_token_that_proves_too_little_is_nobodys(tokens: SignedTokens, wrong: dict[str, Any]) -> None:
     assert await tokens.authenticate(token(**wrong)) is None
