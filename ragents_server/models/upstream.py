@@ -121,7 +121,8 @@ class Upstream:
         if isinstance(error, ModelQuota):
             pause = max(pause, self._held_until - self.clock())
         left = current_execution().until - asyncio.get_running_loop().time()
-        if error.lasting or retry >= self.most or pause > LONGEST_WAIT or left <= pause + self._usual:
+        vain = error.lasting or self.breaker.state is not State.CLOSED  # it would be refused
+        if vain or retry >= self.most or pause > LONGEST_WAIT or left <= pause + self._usual:
             return None
         return pause if self.budget.spend() else None
 

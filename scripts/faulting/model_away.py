@@ -195,6 +195,7 @@ class Absence:
             Figure.at_least("calls", failed[1], least),
             Figure.at_most("upstream_ratio", ratio, RATIO),
             Figure.at_least("refused", len(heard.refused), least),
+            Figure("refused_p50", percentile(heard.refused, 0.5), "s"),
             Figure.at_most("failed_otherwise", len(heard.other), 0),
             *(timed if with_times else [Figure(timed[0].name, p99, "s"), timed[1]]),
         ]

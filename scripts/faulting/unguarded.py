@@ -12,6 +12,9 @@ class Trusting(Breaker):
         """Always."""
         return True
 
+    def failed(self) -> None:
+        """Whatever."""
+
 
 class Unbounded(upstream.RetryBudget):
     """Gives whatever is asked for."""
