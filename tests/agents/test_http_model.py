@@ -18,6 +18,7 @@ from ragents_server.models.providers import open_chat
 from ragents_server.models.upstream import Upstream
 from ragents_server.rag.prompted import PromptedWriter
 from tests.agents.turns import Library, Talk, library
+from tests.models.test_guarded import metering
 from tests.openai_server import Call, Fault, Messages, OpenAIServer, Reply, openai_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -49,7 +50,7 @@ async def chained(books: Library, agent: Any) -> AsyncIterator[tuple[Talk, OpenA
         open_chat("openai:stub", url=first.url, **given) as chat,
         open_chat("openai:spare", url=second.url, **given) as spare,
     ):
-        guarded = GuardedChat([Choice(Upstream(one.model), one) for one in (chat, spare)])
+        guarded = GuardedChat([Choice(Upstream(one.model), one) for one in (chat, spare)], metering())
         yield books.talk(agent.build, for_agents(guarded), writer=PromptedWriter(guarded)), first, second
 
 

