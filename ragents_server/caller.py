@@ -36,14 +36,6 @@ class Caller:
 LOCAL = Caller(tenant="local", user="local", quota="local")
 
 
-def clamped(asked: str | None, ceiling: str) -> str | None:
-    """The priority that is asked for, no higher than the ceiling; NORMAL where none is asked for, None if unknown."""
-    wanted = "NORMAL" if asked is None else asked.upper()
-    if wanted not in PRIORITIES:
-        return None
-    return min(wanted, ceiling, key=PRIORITIES.index)
-
-
 _current: ContextVar[Caller] = ContextVar("caller", default=LOCAL)
 
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
-from ragents_server.caller import Caller
+from ragents_server.caller import PRIORITIES, Caller
 
+NORMAL = PRIORITIES.index("NORMAL")
 PROMPTLY, LOOK = 0.02, 0.25  # seconds until the first look at one's place in the line, and between later ones
 
 
@@ -79,7 +80,7 @@ class Execution:
     )
 
     def __init__(
-        self, gate: Gate | None, caller: Caller, *, kind: str = "", priority: int = 0, until: float = float("inf")
+        self, gate: Gate | None, caller: Caller, *, kind: str = "", priority: int = NORMAL, until: float = float("inf")
     ) -> None:
         self._gate = gate  # None: everything may be worked for at once
         self.caller = caller

@@ -9,7 +9,6 @@ from ragents_server.admission.gate import Gate
 from ragents_server.caller import current_caller
 from ragents_server.connections.eviction import require_noeviction
 from ragents_server.connections.redis import Redis, open_redis
-from ragents_server.execution import current_execution
 from ragents_server.limits.law import Quota
 from ragents_server.limits.limiter import Limiter, Usage
 from ragents_server.limits.processing import Processing
@@ -59,7 +58,7 @@ async def open_limits(settings: Settings) -> AsyncIterator[Limits]:
             limiter = Limiter(SharedLimiter(redis), replicas)
         stack.push_async_callback(limiter.aclose)
         processing = Processing(limiter, quotas, gate, most_wait=settings.rate_limit_wait)
-        meter = TokenMeter(limiter, quotas, settings.rate_limit_wait)
+        meter = TokenMeter(limiter, quotas)
         yield Limits(gate, limiter, quotas, processing, meter, redis)
 
 
@@ -69,7 +68,6 @@ class TokenMeter:
 
     limiter: Limiter
     quotas: Quotas
-    most_wait: float  # seconds
 
     @asynccontextmanager
     async def reserved(self, tokens: int) -> AsyncIterator[Usage]:
@@ -79,8 +77,7 @@ class TokenMeter:
         if quota is None:
             yield Usage()
             return
-        left = current_execution().until - asyncio.get_running_loop().time()
-        async with self.limiter.reserved(caller, quota, tokens, most_wait=min(self.most_wait, left)) as usage:
+        async with self.limiter.reserved(caller, quota, tokens) as usage:
             yield usage
 
 

@@ -26,7 +26,7 @@ from ragents_server.wiring import Parts, database, open_embeddings, opened
 log = logging.getLogger(__name__)
 
 PREPARE_PAUSE = 2.0  # seconds between tries to reach the database at start
-WATCH_PAUSE = 2.0  # seconds between looks at the database
+WATCH_PAUSE, AWAY_PAUSE = 2.0, 0.2  # seconds between looks at the database, and at one that is away
 PATIENCE = 5.0  # seconds that it may take to answer
 COLLECT_AFTER = 10_000  # objects made and not freed, before cycles are looked for
 REINDEX_BATCH = 64  # passages
@@ -144,7 +144,7 @@ async def _watch(server: Server, parts: Parts) -> None:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is no answer
             log.debug("no connection to the database: %s", type(error).__name__)
             await tell(False)
-        await asyncio.sleep(WATCH_PAUSE)
+        await asyncio.sleep(AWAY_PAUSE)
 
 
 async def _answers(database: Connection) -> bool:

@@ -1,33 +1,34 @@
 """How long work takes, by its kind: learnt from what was done last."""
 
 from collections import deque
+from collections.abc import Callable
 
 KEPT = 64  # of the last ones of a kind
+OLD = 30.0  # seconds after which they say nothing: whoever is refused for them teaches nothing new
 FEWEST = 8  # before anything is said
 SHARE = 0.25  # a quarter was faster: who has less time than that is hardly served
 MOST_KINDS = 256
 
 
 class Estimates:
-    """Seconds that work of a kind takes at least, but for a quarter of it."""
+    """Seconds that work of a kind takes at least, but for a quarter of it; `clock` gives seconds."""
 
-    def __init__(self) -> None:
-        self._last: dict[str, deque[float]] = {}
-        self._known: dict[str, float] = {}
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last: dict[str, deque[tuple[float, float]]] = {}  # when, and how long
 
     def learn(self, kind: str, seconds: float) -> None:
         """Work of this kind has taken so long."""
-        if kind not in self._last and len(self._last) >= MOST_KINDS:
-            return
-        last = self._last.setdefault(kind, deque(maxlen=KEPT))
-        last.append(seconds)
-        if len(last) >= FEWEST:
-            self._known[kind] = sorted(last)[int(len(last) * SHARE)]
+        if kind in self._last or len(self._last) < MOST_KINDS:
+            self._last.setdefault(kind, deque(maxlen=KEPT)).append((self._clock(), seconds))
 
     def seconds(self, kind: str) -> float:
         """What work of this kind takes; 0 while too little is known."""
-        return self._known.get(kind, 0.0)
+        last = self._last.get(kind, ())
+        oldest = self._clock() - OLD
+        lately = sorted(seconds for when, seconds in last if when >= oldest)
+        return lately[int(len(lately) * SHARE)] if len(lately) >= FEWEST else 0.0
 
     def longest(self) -> float:
         """What work of the slowest kind takes."""
-        return max(self._known.values(), default=0.0)
+        return max(map(self.seconds, self._last), default=0.0)

@@ -57,9 +57,9 @@ class Gate:
     def __init__(self, slots: int, most_waiting: int, clock: Callable[[], float] | None = None) -> None:
         self.line = Line[_Ticket](most_waiting)
         self.slots = slots
-        self.estimates = Estimates()
-        self._free = slots
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
+        self.estimates = Estimates(self._clock)
+        self._free = slots
 
     @property
     def executing(self) -> int:

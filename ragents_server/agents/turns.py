@@ -41,7 +41,6 @@ MOST_WAITING = 64  # turns of one thread, on this replica
 MOST_DETACHED = 1000  # runs that go on without a caller, on this replica
 MARGIN = 0.2  # seconds before a caller's deadline in which to say that the thread is busy
 TITLE = 80  # characters
-NORMAL = PRIORITIES.index("NORMAL")
 MOST_LOST = 5  # leases of one turn, before its caller is told
 
 
@@ -162,7 +161,7 @@ class Turns:
         task.add_done_callback(lambda _: self._detached.pop(request.run_id, None))
 
     async def _seen_off(self, request: TurnRequest) -> None:
-        asked = current_execution().priority or NORMAL  # of the call that began it, which may end before
+        asked = current_execution().priority  # of the call that began it, which may end before
         begin(Execution(self._gate, request.caller, priority=min(asked, PRIORITIES.index(request.caller.priority))))
         try:
             async with aclosing(self._flown(request)) as events:

@@ -4,12 +4,12 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from ragents_server.caller import PRIORITIES, clamped, current_caller
-from ragents_server.errors import InvalidRequest, RateLimited
+from ragents_server.caller import current_caller
+from ragents_server.errors import RateLimited
 from ragents_server.execution import Execution, Gate
 from ragents_server.interceptors.around import Call, Guard, Serve
 from ragents_server.limits.law import Decision
-from ragents_server.limits.processing import Processing
+from ragents_server.limits.processing import Processing, rank
 
 PRIORITY = "x-ragents-priority"
 LIMIT, REMAINING, RESET = "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"  # the last in seconds
@@ -21,18 +21,18 @@ def admission(processing: Processing, gate: Gate) -> Guard:
     def guard(serve: Serve) -> Serve:
         async def admitted(call: Call) -> Any:
             caller = current_caller()
-            priority = asked_priority(call, caller.priority)
+            priority = rank(call.metadata.get(PRIORITY), caller)
             execution = Execution(gate, caller, kind=call.method, priority=priority, until=call.until)
             seconds = call.until - asyncio.get_running_loop().time()
-            told = partial(_tell, call)
+
+            def told(decision: Decision) -> None:
+                _tell(call, decision.number, decision.remaining, decision.reset)
+
             try:
                 return await processing.process(execution, partial(serve, call), seconds=seconds, told=told)
             except RateLimited as error:
-                if error.number and LIMIT not in call.trailers:  # the refusal is this call's own
-                    _tell(
-                        call,
-                        Decision(False, error.retry_after or 0, error.limit, error.number, 0, error.retry_after or 0),
-                    )
+                if LIMIT not in call.trailers:  # else the request was admitted, and a model's tokens were not there
+                    _tell(call, error.number, 0, error.retry_after or 0.0)
                 raise
 
         return admitted
@@ -40,18 +40,8 @@ def admission(processing: Processing, gate: Gate) -> Guard:
     return guard
 
 
-def _tell(call: Call, decision: Decision) -> None:
-    """The state of the tightest limit, for the trailers of whatever status the call ends with."""
-    if decision.limit:
-        call.trailers[LIMIT] = str(decision.number)
-        call.trailers[REMAINING] = str(decision.remaining)
-        call.trailers[RESET] = f"{decision.reset:.3f}"
+def _tell(call: Call, limit: int, remaining: int, reset: float) -> None:
+    """The state of the tightest limit, for the trailers of whatever status the call ends with; none where it is 0."""
+    if limit:
+        call.trailers |= {LIMIT: str(limit), REMAINING: str(remaining), RESET: f"{reset:.3f}"}
         call.context.set_trailing_metadata(tuple(call.trailers.items()))
-
-
-def asked_priority(call: Call, ceiling: str) -> int:
-    """The place in PRIORITIES that the call asks for, or the highest that its caller may have."""
-    priority = clamped(call.metadata.get(PRIORITY), ceiling)
-    if priority is None:
-        raise InvalidRequest(f"{PRIORITY} must be one of {', '.join(PRIORITIES)}")
-    return PRIORITIES.index(priority)

@@ -6,7 +6,8 @@ ITU-T I.371, which is equal to a token bucket). So a token can be reserved that 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import NamedTuple
 
 MINUTE, HOUR = 60.0, 3600.0  # seconds
@@ -24,7 +25,7 @@ class Bucket:
     limit: int  # the number in that
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Quota:
     """What a class of callers may use; 0 means that there is no such limit."""
 
@@ -39,10 +40,12 @@ class Quota:
     tenant_concurrency: int = 0
     tenant_tokens_per_minute: int = 0
 
+    @cached_property
     def requests(self) -> tuple[Bucket, ...]:
         """The buckets that a request takes a token of."""
         return tuple(self._requests())
 
+    @cached_property
     def tokens(self) -> tuple[Bucket, ...]:
         """The buckets of a model's tokens."""
         limits = ((False, self.tokens_per_minute), (True, self.tenant_tokens_per_minute))
@@ -67,9 +70,8 @@ class Quota:
 
     def share(self, replicas: int) -> "Quota":
         """What one of so many replicas gives out by itself; never less than one."""
-        parts = {name: -(-getattr(self, name) // replicas) for name in self.__slots__}
-        floors = {name: max(1, getattr(self, name) // replicas) for name in self.__slots__ if getattr(self, name)}
-        return Quota(**(dict.fromkeys(parts, 0) | floors))
+        limits = {one.name: getattr(self, one.name) for one in fields(self)}
+        return Quota(**{name: limit and max(1, limit // replicas) for name, limit in limits.items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ragents_server.caller import Caller
@@ -19,7 +19,7 @@ from ragents_server.limits.law import Asked, Bucket, Decision, Owner, Quota
 from ragents_server.limits.local import LocalLimiter
 
 MOST_WAITING, MOST_OF_USER = 10_000, 1_000  # calls that wait for a token on this replica
-LOOK = 0.1  # seconds between looks for a call under way that has ended
+LOOK, LONGEST_LOOK = 0.1, 1.0  # seconds between looks for a call under way that has ended
 SLACK = 5.0  # seconds that a lease outlives its call's deadline, should nobody end it
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,15 @@ class Shared(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What was asked for, as it was decided: of all replicas' limits, or of this one's share."""
+
+    asked: Asked
+    shared: bool
+    decision: Decision
+
+
 class Limiter:
     """Belongs to one event loop; `replicas` tells how many share the limits."""
 
@@ -45,8 +54,9 @@ class Limiter:
     ) -> None:
         self._shared = shared
         self._replicas = replicas
-        self._local = local or LocalLimiter()
+        self._local = LocalLimiter() if local is None else local
         self._waiting = Counter[Owner]()
+        self._all_waiting = 0
         self._ending = set[asyncio.Task[None]]()
 
     @asynccontextmanager
@@ -59,88 +69,98 @@ class Limiter:
         """
         owner = Owner(caller.tenant, caller.user)
         concurrency = (quota.concurrency, quota.tenant_concurrency)
-        asked = Asked(owner, quota.requests(), 1, most_wait, concurrency=concurrency, seconds=seconds + SLACK)
+        asked = Asked(owner, quota.requests, 1, most_wait, concurrency=concurrency, seconds=seconds + SLACK)
         if any(concurrency):
             asked = replace(asked, lease=secrets.token_hex(8))
-        decision = await self._entered(asked, quota)
+        taken = await self._entered(asked, quota)
         try:
-            yield decision
+            yield taken.decision
         finally:
             if asked.lease:
-                self._later(owner, (), 0, asked.lease)
+                self._give_back(taken.asked, 0, shared=taken.shared)
 
     @asynccontextmanager
-    async def reserved(self, caller: Caller, quota: Quota, tokens: int, *, most_wait: float) -> AsyncIterator["Usage"]:
+    async def reserved(self, caller: Caller, quota: Quota, tokens: int) -> AsyncIterator["Usage"]:
         """So many of a model's tokens, settled at the end by what `Usage` was told; all given back where nothing was.
 
-        Raises RateLimited.
+        Raises RateLimited at once where they are not there: whoever asks has one of the server's slots, in which nobody
+        is to wait.
         """
-        owner, buckets = Owner(caller.tenant, caller.user), quota.tokens()
         usage = Usage()
-        if not buckets:
+        if not quota.tokens:
             yield usage
             return
-        cost = min(tokens, *(bucket.capacity for bucket in buckets))  # or it would never be admitted
-        await self._entered(Asked(owner, buckets, cost, most_wait), quota)
+        cost = min(tokens, *(bucket.capacity for bucket in quota.tokens))  # or it would never be admitted
+        taken = await self._entered(Asked(Owner(caller.tenant, caller.user), quota.tokens, cost), quota)
         try:
             yield usage
         finally:
-            if usage.tokens != cost:
-                self._later(owner, buckets, usage.tokens - cost, "")
+            self._give_back(taken.asked, taken.asked.cost - usage.tokens, shared=taken.shared)
 
-    async def _entered(self, asked: Asked, quota: Quota) -> Decision:
+    async def _entered(self, asked: Asked, quota: Quota) -> _Taken:
         """Admitted, and the wait is over; a cancel gives the tokens back."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + asked.most_wait
-        if self._waiting.total() >= MOST_WAITING or self._waiting[asked.owner] >= MOST_OF_USER:
+        if self._all_waiting >= MOST_WAITING or self._waiting[asked.owner] >= MOST_OF_USER:
             asked = replace(asked, most_wait=0.0)
+        self._all_waiting += 1
         self._waiting[asked.owner] += 1
         try:
-            while True:
-                decision = await self._decided(asked, quota)
-                if decision.admitted:
-                    await self._awaited(asked, decision)
-                    return decision
-                left = until - loop.time()
-                if not decision.crowded or left <= 0 or not asked.most_wait:
-                    raise refusal(decision, asked.owner.user)
-                await asyncio.sleep(min(LOOK, left))
-                asked = replace(asked, most_wait=max(until - loop.time(), 0.0))
+            taken = await self._tried(asked, quota)
+            await self._awaited(taken)
         finally:
+            self._all_waiting -= 1
             self._waiting[asked.owner] -= 1
             if not self._waiting[asked.owner]:
                 del self._waiting[asked.owner]
+        return taken
 
-    async def _awaited(self, asked: Asked, decision: Decision) -> None:
-        if decision.wait <= 0:
-            return
-        try:
-            await asyncio.sleep(decision.wait)
-        except asyncio.CancelledError:
-            self._later(asked.owner, tuple(asked.buckets), -asked.cost, asked.lease)
-            raise
+    async def _tried(self, asked: Asked, quota: Quota) -> _Taken:
+        """Admitted, now or for later; asks again while too many are under way. Raises RateLimited."""
+        loop = asyncio.get_running_loop()
+        until, pause = loop.time() + asked.most_wait, LOOK
+        while True:
+            taken = await self._decided(replace(asked, most_wait=max(until - loop.time(), 0.0)), quota)
+            if taken.decision.admitted:
+                return taken
+            if not taken.decision.crowded or loop.time() >= until:
+                raise refusal(taken.decision, asked.owner.user)
+            await asyncio.sleep(min(pause, until - loop.time()))
+            pause = min(pause * 2, LONGEST_LOOK)
 
-    async def _decided(self, asked: Asked, quota: Quota) -> Decision:
-        if self._shared is not None:
+    async def _awaited(self, taken: _Taken) -> None:
+        if taken.decision.wait > 0:
             try:
-                return await self._shared.decide(asked)
-            except (RedisUnavailable, RedisRefused) as error:
-                log.debug("limits are decided here: %s", error)
-        if self._shared is None:
-            return self._local.decide(asked)
-        share = quota.share(max(1, self._replicas()))
-        buckets = share.tokens() if asked.buckets == quota.tokens() else share.requests()
-        concurrency = (share.concurrency, share.tenant_concurrency)
-        most = min((bucket.capacity for bucket in buckets), default=asked.cost)
-        return self._local.decide(replace(asked, buckets=buckets, concurrency=concurrency, cost=min(asked.cost, most)))
+                await asyncio.sleep(taken.decision.wait)
+            except asyncio.CancelledError:
+                self._give_back(taken.asked, taken.asked.cost, shared=taken.shared)
+                raise
 
-    def _later(self, owner: Owner, buckets: tuple[Bucket, ...], tokens: int, lease: str) -> None:
-        """Gives back without holding anybody up."""
-        self._local.release(owner, lease)
+    async def _decided(self, asked: Asked, quota: Quota) -> _Taken:
         if self._shared is None:
-            self._local.settle(owner, buckets, tokens)
+            return _Taken(asked, False, self._local.decide(asked))
+        try:
+            return _Taken(asked, True, await self._shared.decide(asked))
+        except asyncio.CancelledError:
+            self._give_back(asked, 0, shared=True)  # the lease, should it have been given after all
+            raise
+        except (RedisUnavailable, RedisRefused) as error:
+            log.debug("limits are decided here: %s", error)
+        share = quota.share(max(1, self._replicas()))
+        buckets = share.tokens if asked.buckets == quota.tokens else share.requests
+        most = min((bucket.capacity for bucket in buckets), default=asked.cost)
+        concurrency = (share.concurrency, share.tenant_concurrency)
+        asked = replace(asked, buckets=buckets, concurrency=concurrency, cost=min(asked.cost, most))
+        return _Taken(asked, False, self._local.decide(asked))
+
+    def _give_back(self, asked: Asked, tokens: int, *, shared: bool) -> None:
+        """Ends the lease and gives back so many tokens of what was taken; a negative number takes more of them."""
+        if not asked.lease and not tokens:
             return
-        task = asyncio.create_task(self._settled(self._shared, owner, buckets, tokens, lease), name="settling limits")
+        buckets = tuple(asked.buckets) if tokens else ()
+        if self._shared is None or not shared:
+            self._local.settle(asked.owner, buckets, -tokens, asked.lease)
+            return
+        settling = self._settled(self._shared, asked.owner, buckets, -tokens, asked.lease)
+        task = asyncio.create_task(settling, name="settling limits")  # which holds nobody up
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 

@@ -5,7 +5,7 @@ Memory is bounded: what is full again is forgotten, and of more than `MOST` owne
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ragents_server.limits.law import CONCURRENCY_WAIT, Asked, Bucket, Decision, Owner, calls_at_once
@@ -52,18 +52,16 @@ class LocalLimiter:
             return self._refused(state, tightest, asked.cost, now)
         return self._admitted(asked, user, tenant, now, wait)
 
-    def settle(self, owner: Owner, buckets: tuple[Bucket, ...], tokens: int) -> None:
-        """Takes so many tokens more; a negative number gives them back."""
+    def settle(self, owner: Owner, buckets: Sequence[Bucket], tokens: int, lease: str = "") -> None:
+        """Takes so many tokens more, or gives them back where the number is negative; ends the lease."""
         now = self._clock()
+        if lease:
+            for user in (owner.user, None):
+                self._state(owner.tenant, user).leases.pop(lease, None)
         for bucket in buckets:
             state = self._state(owner.tenant, None if bucket.of_tenant else owner.user)
             full = state.full.get(bucket.name, now)
             state.full[bucket.name] = max(full, now if tokens > 0 else full) + tokens * bucket.interval
-
-    def release(self, owner: Owner, lease: str) -> None:
-        """The call is not under way any more."""
-        for user in (owner.user, None):
-            self._state(owner.tenant, user).leases.pop(lease, None)
 
     def _admitted(self, asked: Asked, user: _State, tenant: _State, now: float, wait: float) -> Decision:
         """Taken at the time at which it is admitted, so that no bucket sees it any earlier."""
@@ -72,7 +70,7 @@ class LocalLimiter:
         for bucket in asked.buckets:
             state = tenant if bucket.of_tenant else user
             full = state.full.get(bucket.name, 0.0)
-            full = (max(at, full)) + asked.cost * bucket.interval
+            full = max(at, full) + asked.cost * bucket.interval
             state.full[bucket.name] = full
             left = bucket.capacity - (full - now) / bucket.interval
             if left < fewest:
@@ -123,4 +121,4 @@ class LocalLimiter:
 
 def _due(full: float, bucket: Bucket, cost: int, now: float) -> float:
     """Seconds until the bucket has `cost` tokens, where it is full at `full`; below 0: it has them."""
-    return (max(now, full)) + (cost - bucket.capacity) * bucket.interval - now
+    return max(now, full) + (cost - bucket.capacity) * bucket.interval - now

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from ragents_server.caller import PRIORITIES, Caller
-from ragents_server.errors import DeadlineTooShort
+from ragents_server.errors import DeadlineTooShort, InvalidRequest
 from ragents_server.execution import Execution, Gate, executing
 from ragents_server.limits.law import Decision
 from ragents_server.limits.limiter import Limiter
@@ -28,7 +28,7 @@ class Processing:
     ) -> T:
         """What `func` gives, once the user's tokens are there and a slot is free, by priority.
 
-        Both may take `timeout` seconds between them. Raises RateLimited, Overloaded and DeadlineTooShort.
+        Both may take `timeout` seconds between them. Raises RateLimited, Overloaded, DeadlineTooShort, InvalidRequest.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout
@@ -68,6 +68,12 @@ class Processing:
                 return await func()
 
 
-def rank(priority: str, user: Caller) -> int:
-    """The place of a priority in PRIORITIES, no higher than the user's ceiling; ValueError for an unknown one."""
-    return min(PRIORITIES.index(priority), PRIORITIES.index(user.priority))
+def rank(asked: str | None, caller: Caller) -> int:
+    """The place in PRIORITIES of what is asked for, NORMAL where nothing is, no higher than the caller's ceiling.
+
+    Raises InvalidRequest for one that is unknown.
+    """
+    wanted = "NORMAL" if asked is None else asked.upper()
+    if wanted not in PRIORITIES:
+        raise InvalidRequest(f"the priority must be one of {', '.join(PRIORITIES)}")
+    return min(PRIORITIES.index(wanted), PRIORITIES.index(caller.priority))

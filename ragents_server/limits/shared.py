@@ -36,8 +36,7 @@ class SharedLimiter:
         arguments += [*asked.concurrency, _micro(PROMISED)]
         for bucket in asked.buckets:
             arguments += [1 + bucket.of_tenant, bucket.name, f"{bucket.interval * MICRO:.6f}", bucket.capacity]
-        reply = await self._run("decide", asked.owner, arguments)
-        admitted, wait, place, remaining, reset = map(int, reply)
+        admitted, wait, place, remaining, reset = _numbers(await self._run("decide", asked.owner, arguments), 5)
         told, number = "", 0
         if place < 0:
             number = asked.concurrency[-place - 1]
@@ -127,6 +126,12 @@ def _commands(batch: Sequence[Waiting]) -> list[Command]:
 def _script(name: str) -> tuple[str, str]:
     text = (resources.files("ragents_server.limits") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
     return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _numbers(reply: Any, number: int) -> list[int]:
+    if not isinstance(reply, list) or len(reply) != number or not all(isinstance(one, int) for one in reply):
+        raise RedisUnavailable("the reply to a decision has another form")
+    return reply
 
 
 def _fail(batch: Sequence[Waiting], error: Exception) -> None:

@@ -4,22 +4,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.messages import AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from pydantic import ConfigDict
+from langchain_core.outputs import ChatGenerationChunk
 
+from ragents_server.models.asynchronous import Asynchronous
 from ragents_server.models.chat import ChatModel, Finish, Message
 
 _ROLES: dict[str, Any] = {"system": "system", "ai": "assistant"}  # all else is the user's
 _FINISHES = {Finish.DONE: "stop", Finish.CUT: "length", Finish.DECLINED: "content_filter"}
 
 
-class Bridged(BaseChatModel):
+class Bridged(Asynchronous):
     """Plays LangChain's chat model with a ChatModel."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     chat: Any  # a ChatModel; pydantic cannot check a Protocol
 
@@ -31,15 +28,6 @@ class Bridged(BaseChatModel):
     @property
     def _llm_type(self) -> str:
         return "bridged"
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        raise NotImplementedError("only `astream` and `ainvoke`: the role is asynchronous")
 
     async def _astream(
         self,

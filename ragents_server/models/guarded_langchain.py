@@ -5,15 +5,16 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, message_chunk_to_message
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from ragents_server.errors import ModelUnavailable
+from ragents_server.models.asynchronous import Asynchronous
 from ragents_server.models.bridged import Bridged
 from ragents_server.models.calling import SECONDS, WROTE, calls_tools, name_of
 from ragents_server.models.chat import ChatModel
@@ -36,10 +37,8 @@ def for_agents(chat: ChatModel) -> BaseChatModel:
     return GuardedCaller(choices=callers, metering=chat.metering)
 
 
-class Guarded(BaseChatModel):
+class Guarded(Asynchronous):
     """Plays LangChain's chat model with the first of `choices` that serves."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     choices: Any  # of Choice[BaseChatModel], which pydantic would copy
     metering: Any  # Metering, which the copies with tools share
@@ -93,15 +92,6 @@ class Guarded(BaseChatModel):
                 yield message
         if streamed and not finished:
             raise ModelUnavailable(f"the model {name} was cut off while it wrote")
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        raise NotImplementedError("only `astream` and `ainvoke`: the models are asked asynchronously")
 
     async def _agenerate(
         self,

@@ -35,10 +35,14 @@ class Metering:
     @asynccontextmanager
     async def call(self, characters: int) -> AsyncIterator["Counted"]:
         """A call that is asked with so many characters. Raises RateLimited."""
-        async with self._meter.reserved(characters // CHARACTERS + int(self._output)) as usage:
+        estimate = characters // CHARACTERS + int(self._output)
+        async with self._meter.reserved(estimate) as usage:
             counted = Counted(usage)
             yield counted
-            self._output += LEARNING * (counted.output - self._output)
+            if counted.told:
+                self._output += LEARNING * (counted.output - self._output)
+            else:
+                usage.settle(estimate)  # a model that does not tell is not free
 
 
 class Counted:
@@ -48,10 +52,12 @@ class Counted:
         self._usage = usage
         self._sum = 0
         self.output = 0
+        self.told = False
 
     def add(self, read: int, written: int) -> None:
         """So many more, read and written."""
         if read or written:
+            self.told = True
             self._sum += read + written
             self.output += written
             self._usage.settle(self._sum)

@@ -91,7 +91,7 @@ async def _round(decide: Decide, calls: int) -> float:
 
 
 def _ours(limiter: SharedLimiter) -> Decide:
-    asked: Sequence[Asked] = [Asked(Owner("acme", f"user {user}"), QUOTA.requests()) for user in range(USERS)]
+    asked: Sequence[Asked] = [Asked(Owner("acme", f"user {user}"), QUOTA.requests) for user in range(USERS)]
 
     async def decide(user: int) -> bool:
         return (await limiter.decide(asked[user])).admitted
@@ -132,7 +132,7 @@ def _pool(stack: AsyncExitStack, port: int) -> BlockingConnectionPool:
 
 def _in_process(plan: Plan) -> Figure:
     limiter = LocalLimiter()
-    asked = [Asked(Owner("acme", f"user {user}"), Quota().requests()) for user in range(50_000)]
+    asked = [Asked(Owner("acme", f"user {user}"), Quota().requests) for user in range(50_000)]
     began = process_time()
     for call in range(plan.alone):
         limiter.decide(asked[call % len(asked)])

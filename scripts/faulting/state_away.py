@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # in the stubs' types only
 
 TURNS = 3
 PATIENT, HASTY = 20.0, 2.0  # seconds of a call: enough for the server to find out, and not
+BACK = 2.0  # seconds within which replicas serve from a database that goes on
+PAUSE = 0.05
 
 Reading = Awaitable[list[Kept] | None]  # the exchanges, where they are told
 
@@ -96,14 +98,29 @@ class StateAway:
         said = [self._chatter.turn(place) for place in self._places for _ in self._deployment.replicas]
         with self._silent():
             await asyncio.gather(*(self._call(*call) for call in self._calls(said)))
+        back = max(await asyncio.gather(*(self._served_again(at) for at in range(len(self._deployment.replicas)))))
         await asyncio.gather(*(self._chatter.speakers.say(one, at) for at, one in enumerate(said)))
         for place in self._places:
             kept = await self._chatter.speakers.kept(place, 1)
             self._short += kept[: len(self._whole[place])] != self._whole[place]
         return [
             *self._figures(),
+            Figure.at_most("state_away_back_after", back, BACK, "s"),
             Figure.near("state_away_answered_after", sum(bool(one.answer) for one in said), len(said), 0, "turns"),
         ]
+
+    async def _served_again(self, at: int) -> float:
+        """Seconds until a replica reads the database that goes on; another failure than UNAVAILABLE is raised."""
+        began = monotonic()
+        while True:
+            try:
+                await self._chatter.speakers.kept(self._places[0], at)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE or monotonic() - began > PATIENT:
+                    raise
+                await asyncio.sleep(PAUSE)
+            else:
+                return monotonic() - began
 
     def _figures(self) -> list[Figure]:
         patient, hasty = self._codes[PATIENT], self._codes[HASTY]

@@ -23,7 +23,7 @@ from ragents_server.threads.events import Append, EventLog
 from ragents_server.threads.leases import RENEWAL, Leases
 
 REFUSED = "the fence refused a write"
-HESITATION = 1.5  # seconds
+HESITATION = 4.0  # seconds; also a busy machine writes sooner
 
 log = logging.getLogger(__name__)
 

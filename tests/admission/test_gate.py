@@ -170,6 +170,15 @@ async def test_a_call_whose_time_runs_out_in_the_line_does_not_get_its_turn(open
     assert calls.working == ["first", "patient"]
 
 
+async def test_a_slow_time_that_is_over_does_not_keep_quick_calls_out(opened: Callable[..., Calls]) -> None:
+    clock = Clock()
+    calls = opened(1, clock=clock)
+    await learnt(calls, clock, 2.0)
+    clock.now += 31
+    await calls.begin("short", until=clock.now + 1.5)
+    assert calls.working == ["short"]
+
+
 async def test_one_tenant_that_asks_for_all_does_not_keep_others_waiting(opened: Callable[..., Calls]) -> None:
     calls = opened(1, most=50)
     for i in range(60):

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
 
 from ragents_server.connections.redis import open_redis
-from ragents_server.limits.law import Asked, Decision, Owner, Quota
+from ragents_server.limits.law import Asked, Bucket, Decision, Owner, Quota
 from ragents_server.limits.local import LocalLimiter
 from ragents_server.limits.shared import SharedLimiter
 from tests.redis_servers import REDISES
@@ -24,7 +24,6 @@ class Place:
 
     decide: Callable[[Asked], Awaitable[Decision]]
     settle: Callable[..., Awaitable[None]]
-    release: Callable[[Owner, str], Awaitable[None]]
     exact: float  # seconds by which the clock goes on during a test
 
 
@@ -36,25 +35,18 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
         async def decide(asked: Asked) -> Decision:
             return limiter.decide(asked)
 
-        async def settle(owner: Owner, buckets: tuple, tokens: int) -> None:
-            limiter.settle(owner, buckets, tokens)
+        async def settle(owner: Owner, buckets: Sequence[Bucket], tokens: int, lease: str = "") -> None:
+            limiter.settle(owner, buckets, tokens, lease)
 
-        async def release(owner: Owner, lease: str) -> None:
-            limiter.release(owner, lease)
-
-        yield Place(decide, settle, release, 1e-6)
+        yield Place(decide, settle, 1e-6)
         return
     async with REDISES[request.param]() as server, open_redis(server.url, setting="X", timeout=2) as redis:
         shared = SharedLimiter(redis)
-
-        async def end(owner: Owner, lease: str) -> None:
-            await shared.settle(owner, (), 0, lease)
-
-        yield Place(shared.decide, shared.settle, end, 1.0)
+        yield Place(shared.decide, shared.settle, 1.0)
 
 
 def asked(quota: Quota, owner: Owner = ADA, most_wait: float = 0.0, cost: int = 1) -> Asked:
-    return Asked(owner, quota.requests(), cost, most_wait)
+    return Asked(owner, quota.requests, cost, most_wait)
 
 
 async def test_of_four_hundred_at_once_as_many_are_admitted_as_the_bucket_holds(place: Place) -> None:
@@ -93,7 +85,7 @@ async def test_a_token_given_back_is_the_next_ones(place: Place) -> None:
     for _ in range(10):
         await place.decide(asked(SLOW))
     first = await place.decide(asked(SLOW, most_wait=MOST))
-    await place.settle(ADA, SLOW.requests(), -1)
+    await place.settle(ADA, SLOW.requests, -1)
     again = await place.decide(asked(SLOW, most_wait=MOST))
     assert again.wait == pytest.approx(first.wait, abs=place.exact)
 
@@ -120,11 +112,11 @@ async def test_calls_at_once_are_leased_and_a_lease_ends_by_itself(place: Place)
     free = Quota(requests_per_minute=0, requests_per_hour=0)
 
     def call(lease: str, owner: Owner = ADA, seconds: float = 60) -> Asked:
-        return Asked(owner, free.requests(), lease=lease, seconds=seconds, concurrency=(2, 3))
+        return Asked(owner, free.requests, lease=lease, seconds=seconds, concurrency=(2, 3))
 
     assert [(await place.decide(call(name))).admitted for name in "abc"] == [True, True, False]
     assert (await place.decide(call("d"))).crowded
-    await place.release(ADA, "a")
+    await place.settle(ADA, (), 0, "a")
     assert (await place.decide(call("e"))).admitted
     assert (await place.decide(call("f", BOB, seconds=0))).admitted  # over at once
     if place.exact == 1.0:
@@ -135,7 +127,7 @@ async def test_calls_at_once_are_leased_and_a_lease_ends_by_itself(place: Place)
 
 
 async def test_a_models_tokens_are_reserved_and_settled(place: Place) -> None:
-    buckets = Quota(tokens_per_minute=60).tokens()
+    buckets = Quota(tokens_per_minute=60).tokens
 
     async def take(cost: int) -> Decision:
         return await place.decide(Asked(ADA, buckets, cost))
@@ -176,3 +168,8 @@ async def test_fifty_thousand_users_are_few_bytes_each_and_all_of_them_go(name: 
         while int(await redis.call("x", "DBSIZE")):  # each key goes by itself once its bucket is full again
             assert time.monotonic() < until
             await asyncio.sleep(0.2)
+
+
+def test_a_share_is_a_part_of_each_limit_never_less_than_one_and_none_where_there_is_none() -> None:
+    share = Quota(requests_per_minute=60, burst=10, requests_per_hour=2, tenant_concurrency=9).share(4)
+    assert share == Quota(requests_per_minute=15, burst=2, requests_per_hour=1, tenant_concurrency=2)

@@ -33,7 +33,7 @@ TOOLS = [schema_of("look", "Looks.", {"type": "object", "properties": {}})]
 
 def metering() -> Metering:
     """Of a server whose callers have no limits."""
-    return Metering(TokenMeter(Limiter(), Quotas(Quota(), {}), 0))
+    return Metering(TokenMeter(Limiter(), Quotas(Quota(), {})))
 
 
 @dataclass(slots=True)

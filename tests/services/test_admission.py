@@ -216,6 +216,20 @@ async def test_a_run_waits_for_a_slot_like_a_question_and_tells_its_place(asked:
     assert kinds[-1] == "answer"
 
 
+async def test_a_detached_run_is_as_urgent_as_the_call_that_began_it(asked: Asked) -> None:
+    await asked.busy()
+    turn = Turn(agent="simple", request_id="r2", question=question("Qrun").question, detached=True)
+    metadata = bearer("ada", x_ragents_priority="LOW")
+    call = AgentServiceStub(asked.channel).StreamRun(StreamRunRequest(turn=turn), metadata=metadata, timeout=SECONDS)
+    first = await anext(aiter(call))
+    assert first.event.HasField("queued")
+    normal = await asked.waiting("Qnormal", 2)
+    asked.go.set()
+    await normal
+    await asked.until(SLOTS + 2)
+    assert asked.order[SLOTS:][:2] == ["Qnormal", "Qrun"]
+
+
 async def test_each_question_of_a_batch_takes_a_slot_of_its_own(asked: Asked) -> None:
     request = BatchQueryRequest(questions=[question(f"Q{i}").question for i in range(SLOTS + WAITING)])
     call = asyncio.ensure_future(_awaited(asked.query.BatchQuery(request, metadata=bearer("ada"), timeout=SECONDS)))
