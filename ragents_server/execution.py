@@ -6,10 +6,9 @@ urgent as the most urgent of its riders, with one slot among them all.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Protocol
+from collections.abc import AsyncGenerator, Callable
+from contextvars import ContextVar, Token
+from typing import Protocol, Self
 
 from ragents_server.caller import PRIORITIES, Caller
 
@@ -62,13 +61,17 @@ class Gate(Protocol):
 
 
 class Execution:
-    """What one call, one run or one flight has of the slots. Belongs to one event loop."""
+    """What one call, one run or one flight has of the slots. Belongs to one event loop.
+
+    As a block it is the current one, and gives its slot back at the end.
+    """
 
     __slots__ = (
         "_flights",
         "_gate",
         "_lock",
         "_riders",
+        "_token",
         "caller",
         "kind",
         "lasting",
@@ -92,8 +95,18 @@ class Execution:
         self.waited = 0.0  # seconds, in the line
         self.lasting = False  # keeps its slot until it ends, whatever is written meanwhile
         self._lock: asyncio.Lock | None = None
-        self._riders: list[Execution] = []  # of a flight
-        self._flights: list[Execution] = []  # that it rides
+        self._riders: list[Execution] | None = None  # of a flight; few calls have any use for it
+        self._flights: list[Execution] | None = None  # that it rides
+        self._token: Token[Execution | None] | None = None
+
+    def __enter__(self) -> Self:
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._token is not None:
+            _current.reset(self._token)
+        self.end(well=kind is None)
 
     def child(self) -> "Execution":
         """One for a part of the call that may go on without it, or beside other parts."""
@@ -115,7 +128,7 @@ class Execution:
             self.waited = asyncio.get_running_loop().time() - began
             self._have(slot)
             slot.drop(well=slot is self.slot)  # it is held, this one or another that came first
-            for rider in self._riders:
+            for rider in self._riders or ():
                 rider.waited = max(rider.waited, self.waited)
             self._share()
 
@@ -140,11 +153,11 @@ class Execution:
         """How many are before it in the line, or before what it rides; None where nothing of it waits."""
         if self.place is not None:
             return self.place.position()
-        return next((position for one in self._flights if (position := one.position()) is not None), None)
+        return next((position for one in self._flights or () if (position := one.position()) is not None), None)
 
     def let_go(self, *, well: bool = True) -> None:
         """Gives the slot back when the last of the work is done, however long its riders take to hear of it."""
-        for rider in self._riders:
+        for rider in self._riders or ():
             if rider.slot is self.slot and not rider.lasting:
                 rider.end(well=well)
         if not self.lasting:
@@ -158,7 +171,9 @@ class Execution:
 
     def board(self, rider: "Execution") -> None:
         """Takes a rider along: the flight is as urgent as it, may last as long, and has its slot where it has one."""
+        self._riders = self._riders or []
         self._riders.append(rider)
+        rider._flights = rider._flights or []
         rider._flights.append(self)
         self.until = max(self.until, rider.until)
         if rider.priority > self.priority:
@@ -168,15 +183,16 @@ class Execution:
 
     def leave(self, rider: "Execution") -> None:
         """Lets a rider off; where it had the slot for all of them, another has it now."""
-        self._riders.remove(rider)
-        rider._flights.remove(self)
+        if self._riders and rider._flights:
+            self._riders.remove(rider)
+            rider._flights.remove(self)
         self._share()
 
     def _share(self) -> None:
         """The first rider keeps the slot for what it does next, so that it need not wait again."""
-        if self.slot is None or self.lasting or any(rider.slot is self.slot for rider in self._riders):
+        if self.slot is None or self.lasting or any(rider.slot is self.slot for rider in self._riders or ()):
             return
-        for rider in self._riders:
+        for rider in self._riders or ():
             if rider._gate is not None and rider.slot is None:
                 rider._have(self.slot)
                 return
@@ -187,7 +203,7 @@ class Execution:
             slot.hold()
             if self.place is not None:
                 self.place.lend(slot)
-            for flight in self._flights:
+            for flight in self._flights or ():
                 flight._lent(slot)
 
     def _lent(self, slot: Slot) -> None:
@@ -201,7 +217,7 @@ class Execution:
         self.priority = priority
         if self.place is not None:
             self.place.raise_to(priority)
-        for flight in self._flights:
+        for flight in self._flights or ():
             if priority > flight.priority:
                 flight._raise_to(priority)
 
@@ -218,16 +234,3 @@ def current_execution() -> Execution:
 def begin(execution: Execution) -> None:
     """Makes it the current one for the rest of the task."""
     _current.set(execution)
-
-
-@contextmanager
-def executing(execution: Execution) -> Iterator[Execution]:
-    """Makes it the current one inside the block, and ends it there."""
-    token = _current.set(execution)
-    well = False
-    try:
-        yield execution
-        well = True
-    finally:
-        _current.reset(token)
-        execution.end(well=well)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from ragents_server.cache.stores import CacheUnavailable, Key
-from ragents_server.execution import Execution, current_execution, executing
+from ragents_server.execution import Execution, current_execution
 
 T = TypeVar("T")
 LEASE = 2.0  # seconds that a leader may be silent
@@ -73,7 +73,7 @@ class Flights(Generic[T]):
 
     async def _fly(self, key: Hashable, flight: _Flight[T], start: Callable[[], AsyncGenerator[T, None]]) -> None:
         try:
-            with executing(flight.execution):
+            with flight.execution:
                 async with aclosing(start()) as items:
                     async for item in items:
                         flight.items.append(item)

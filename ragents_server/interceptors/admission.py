@@ -23,11 +23,16 @@ def admission(processing: Processing, gate: Gate) -> Guard:
             caller = current_caller()
             priority = rank(call.metadata.get(PRIORITY), caller)
             execution = Execution(gate, caller, kind=call.method, priority=priority, until=call.until)
-            seconds = call.until - asyncio.get_running_loop().time()
+            if processing.is_limited(caller):
+                return await limited(call, execution)
+            with execution:
+                return await serve(call)
 
+        async def limited(call: Call, execution: Execution) -> Any:
             def told(decision: Decision) -> None:
                 _tell(call, decision.number, decision.remaining, decision.reset)
 
+            seconds = call.until - asyncio.get_running_loop().time()
             try:
                 return await processing.process(execution, partial(serve, call), seconds=seconds, told=told)
             except RateLimited as error:

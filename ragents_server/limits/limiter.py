@@ -69,6 +69,9 @@ class Limiter:
         """
         owner = Owner(caller.tenant, caller.user)
         concurrency = (quota.concurrency, quota.tenant_concurrency)
+        if not quota.requests and not any(concurrency):
+            yield Decision(True, 0.0, "", 0, 0, 0.0)
+            return
         asked = Asked(owner, quota.requests, 1, most_wait, concurrency=concurrency, seconds=seconds + SLACK)
         if any(concurrency):
             asked = replace(asked, lease=secrets.token_hex(8))

@@ -6,12 +6,13 @@ from typing import TypeVar
 
 from ragents_server.caller import PRIORITIES, Caller
 from ragents_server.errors import DeadlineTooShort, InvalidRequest
-from ragents_server.execution import Execution, Gate, executing
-from ragents_server.limits.law import Decision
+from ragents_server.execution import NORMAL, Execution, Gate
+from ragents_server.limits.law import Decision, Quota
 from ragents_server.limits.limiter import Limiter
 from ragents_server.limits.quotas import Quotas
 
 T = TypeVar("T")
+NO_LIMITS = Quota(requests_per_minute=0, requests_per_hour=0)
 
 
 class Processing:
@@ -44,6 +45,10 @@ class Processing:
 
         return await self.process(execution, work, seconds=timeout)
 
+    def is_limited(self, user: Caller) -> bool:
+        """Whether the user has any limits, or waits for none."""
+        return self._quotas.of(user.quota) is not None
+
     async def process(
         self,
         execution: Execution,
@@ -56,15 +61,12 @@ class Processing:
 
         `told` gets what the limiter decided. Raises RateLimited.
         """
-        quota = self._quotas.of(execution.caller.quota)
-        if quota is None:
-            with executing(execution):
-                return await func()
+        quota = self._quotas.of(execution.caller.quota) or NO_LIMITS
         most_wait = min(self._most_wait, seconds)
         async with self._limiter.admitted(execution.caller, quota, most_wait=most_wait, seconds=seconds) as decision:
             if told is not None:
                 told(decision)
-            with executing(execution):
+            with execution:
                 return await func()
 
 
@@ -73,7 +75,8 @@ def rank(asked: str | None, caller: Caller) -> int:
 
     Raises InvalidRequest for one that is unknown.
     """
-    wanted = "NORMAL" if asked is None else asked.upper()
-    if wanted not in PRIORITIES:
+    if asked is None:
+        return min(NORMAL, PRIORITIES.index(caller.priority))
+    if asked.upper() not in PRIORITIES:
         raise InvalidRequest(f"the priority must be one of {', '.join(PRIORITIES)}")
-    return min(PRIORITIES.index(wanted), PRIORITIES.index(caller.priority))
+    return min(PRIORITIES.index(asked.upper()), PRIORITIES.index(caller.priority))

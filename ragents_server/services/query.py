@@ -22,7 +22,7 @@ from ragents_client.v1.query_service_pb2 import (
 from ragents_client.v1.query_service_pb2_grpc import QueryServiceServicer
 from ragents_server.caller import Caller, current_caller
 from ragents_server.errors import InvalidRequest
-from ragents_server.execution import current_execution, executing
+from ragents_server.execution import current_execution
 from ragents_server.facts import telling
 from ragents_server.incidents import known
 from ragents_server.rag.admitted import telling_places
@@ -100,7 +100,7 @@ class QueryService(QueryServiceServicer):
     async def _item(self, index: int, question: Question, caller: Caller, slots: asyncio.Semaphore) -> BatchItem:
         async with slots:
             try:
-                with executing(current_execution().child()), telling(question.cache_mode) as facts:
+                with current_execution().child(), telling(question.cache_mode) as facts:
                     answer = await last_answer(self._answerer(check_question(question, caller), caller))
             except Exception as error:  # noqa: BLE001 - becomes this item's Failure, a bug as an incident id
                 return BatchItem(index=index, failure=known(error, "BatchQuery").failure())

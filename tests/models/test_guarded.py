@@ -12,7 +12,7 @@ from langchain_core.messages import HumanMessage
 from ragents_server.caller import LOCAL
 from ragents_server.connections.breaker import State
 from ragents_server.errors import ContextTooLong, ModelQuota, ModelUnavailable, RagentsError
-from ragents_server.execution import Execution, executing
+from ragents_server.execution import Execution
 from ragents_server.limiting import TokenMeter
 from ragents_server.limits.law import Quota
 from ragents_server.limits.limiter import Limiter
@@ -162,7 +162,7 @@ async def test_nothing_is_made_again_for_which_the_deadline_leaves_no_time() -> 
     async with chain() as one:
         one.servers[0].answers = in_turn(Fault(), "Good day.")
         until = asyncio.get_running_loop().time() + 0.1
-        with executing(Execution(None, LOCAL, until=until)):
+        with Execution(None, LOCAL, until=until):
             await one.failure()
         assert one.asked() == [1]
         assert one.first.budget.spend(), "what was not made again costs nothing"
