@@ -26,6 +26,7 @@ from ragents_server.ingest.sandbox import Bounds, Sandbox
 from ragents_server.models.chat import ChatModel
 from ragents_server.models.embeddings import Embeddings
 from ragents_server.models.providers import open_chat, open_provider_embeddings
+from ragents_server.queueing import Queueing, open_queueing
 from ragents_server.rag.admitted import AdmittedChatModel, AdmittedRetriever, AdmittedWriter
 from ragents_server.rag.batched import BatchedEmbeddings
 from ragents_server.rag.engine import Answerer, Engine
@@ -57,6 +58,7 @@ class Parts:
     caches: Caches
     agency: Agency
     gate: Gate
+    queueing: Queueing
 
 
 @asynccontextmanager
@@ -82,6 +84,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         kit = partial(kit_of, **given, engine=engine, retriever=retriever, writer=writer)
         gate = Gate(settings.executions, settings.queue)
         agency = await stack.enter_async_context(open_agency(settings, pool, kit, gate))
+        queueing = await stack.enter_async_context(open_queueing(settings, pool, engine, gate))
         yield Parts(
             url=url,
             embedded=embedded,
@@ -95,6 +98,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             caches=caches,
             agency=agency,
             gate=gate,
+            queueing=queueing,
         )
 
 
