@@ -156,6 +156,8 @@ class Workers:
             item = BatchItem(index=lease.index, failure=failed.failure())
         else:
             dead = False
+        if dead:
+            log.warning("dead letter: question %d of batch %s, attempt %d", lease.index, lease.batch, job.attempt)
         outcome = self._records.outcome(lease.batch, item)
         await self._tell(lambda: self._queue.finish(lease, outcome, dead=dead))
 
