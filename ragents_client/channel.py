@@ -29,14 +29,18 @@ def release() -> str:
 
 
 def service_config(rpcs: Iterable[MethodDescriptor]) -> str:
-    """gRPC's own settings: UNAVAILABLE is sent again where that does nothing twice; only healthy servers are asked."""
+    """gRPC's own settings: what is sent again where that does nothing twice; only healthy servers are asked.
+
+    A refusal for want of room is sent again as well, when the server says: it names a wait only where that fits in the
+    call's deadline, and else tells gRPC to leave it.
+    """
     repeatable = [{"service": rpc.containing_service.full_name, "method": rpc.name} for rpc in rpcs if may_repeat(rpc)]
     retry = {
         "maxAttempts": 3,
         "initialBackoff": "0.1s",
         "maxBackoff": "2s",
         "backoffMultiplier": 3,
-        "retryableStatusCodes": ["UNAVAILABLE"],
+        "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
     }
     return json.dumps(
         {

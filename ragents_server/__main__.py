@@ -1,4 +1,4 @@
-"""The command `ragents-server`: serve, check the settings, or embed a collection anew."""
+"""The command `ragents-server`: serve, check the settings, embed a collection anew, or see to API keys."""
 
 import argparse
 import asyncio
@@ -6,29 +6,18 @@ import logging
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
-from importlib.metadata import version
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
+from ragents_server.caller import Caller
 from ragents_server.errors import ConfigurationError, RagentsError
+from ragents_server.words import parser
+
+if TYPE_CHECKING:
+    from ragents_server.settings import Settings
 
 EX_CONFIG = 78
 log = logging.getLogger("ragents_server")
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command's words."""
-    command = argparse.ArgumentParser(
-        prog="ragents-server",
-        description="Serve RAGents. Settings come from the environment, RAGENTS_*; `--check` prints them.",
-    )
-    command.add_argument("--version", action="version", version=f"ragents-server {version('ragents-grpc')}")
-    command.add_argument("--check", action="store_true", help="print the settings, try each back end, and exit")
-    verbs = command.add_subparsers(dest="verb", metavar="COMMAND")
-    verbs.add_parser("serve", help="serve until SIGTERM or Ctrl-C (the default)")
-    reindex = verbs.add_parser("reindex", help="embed a collection anew with the model that is set now")
-    reindex.add_argument("collection", help="the collection's name")
-    reindex.add_argument("--tenant", default="local", help="the tenant it belongs to (default: %(default)s)")
-    return command
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,7 +49,30 @@ def _run(words: argparse.Namespace) -> int:
         return _loop(checking.check(settings))
     if words.verb == "reindex":
         return _loop(operations.reindex(settings, words.tenant, words.collection))
+    if words.verb == "keys":
+        return _keys(words, settings)
     return _loop(operations.serve(settings, _stopped))
+
+
+def _keys(words: argparse.Namespace, settings: "Settings") -> int:
+    """`ragents-server keys …`."""
+    from ragents_server import issuing
+
+    if words.deed == "list":
+        return _loop(issuing.show(settings, as_json=words.json))
+    if words.deed == "revoke":
+        return _loop(issuing.revoke(settings, words.id))
+    caller = Caller(
+        tenant=words.tenant,
+        user=words.user or words.tenant,
+        scopes=words.scopes,
+        collections=words.collections,
+        priority=words.priority,
+        quota=words.quota,
+        tools=words.tools,
+    )
+    expires_in = None if words.expires_in is None else timedelta(days=words.expires_in)
+    return _loop(issuing.create(settings, issuing.Wanted(caller, words.label, expires_in), as_json=words.json))
 
 
 async def _stopped() -> bool:

@@ -34,7 +34,7 @@ class Caller:
         return not self.tools or tool in self.tools
 
 
-LOCAL = Caller(tenant="local", user="local")
+LOCAL = Caller(tenant="local", user="local", quota="local")
 
 
 def clamped(asked: str | None, ceiling: str) -> str | None:

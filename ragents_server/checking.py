@@ -7,10 +7,10 @@ from ragents_server.cache.stores import CacheUnavailable, Key
 from ragents_server.connections.postgres import is_unavailable
 from ragents_server.connections.redis import RedisUnavailable
 from ragents_server.errors import RagentsError, StateUnavailable
-from ragents_server.models.chat import Message
+from ragents_server.models.chat import ChatModel, Message
 from ragents_server.operations import prepare_database, require_sound, say
 from ragents_server.settings import PREFIX, Settings, is_secret
-from ragents_server.wiring import Parts, open_chat_model, opened
+from ragents_server.wiring import Parts, open_guarded_chat, opened
 
 
 async def check(settings: Settings) -> int:
@@ -27,8 +27,9 @@ async def check(settings: Settings) -> int:
         answers = [
             await _database_answers(parts),
             await _cache_answers(parts),
-            await _chat_model_answers(settings),
+            await _chat_model_answers(settings, parts),
             await _agents_answer(parts),
+            await _limits_answer(parts),
             await _queue_answers(parts),
         ]
         say(f"ready in {time.monotonic() - started:.1f} s" if all(answers) else "not ready")
@@ -75,7 +76,6 @@ async def _agents_answer(parts: Parts) -> bool:
 
 async def _queue_answers(parts: Parts) -> bool:
     """Asks the queue of batches, in its Redis or in the database."""
-    await parts.queueing.prepare()
     try:
         sizes = await parts.queueing.queue.sizes()
     except Exception as error:
@@ -87,15 +87,33 @@ async def _queue_answers(parts: Parts) -> bool:
     return True
 
 
-async def _chat_model_answers(settings: Settings) -> bool:
-    """Lets the chat model write one word, where there is one."""
-    if not settings.chat_model:
+async def _limits_answer(parts: Parts) -> bool:
+    """Asks the Redis of the limits, where there is one."""
+    if parts.limits.redis is None:
         return True
     try:
-        async with open_chat_model(settings) as chat, aclosing(chat([Message("user", "Reply with: ok")])) as pieces:
+        await parts.limits.prepare()
+    except RedisUnavailable as error:
+        say(f"limits: does not answer ({error})")
+        return False
+    say("limits: ok")
+    return True
+
+
+async def _chat_model_answers(settings: Settings, parts: Parts) -> bool:
+    """Lets the chat model and its fallbacks write one word each, where there are any."""
+    if not settings.chat_model:
+        return True
+    async with open_guarded_chat(settings, parts.limits) as chat:
+        return all([await _writes(choice.model) for choice in chat.choices])
+
+
+async def _writes(model: ChatModel) -> bool:
+    try:
+        async with aclosing(model([Message("user", "Reply with: ok")])) as pieces:
             await anext(pieces)
     except RagentsError as error:
         say(f"chat model: {error.message}; {error.advice}")
         return False
-    say(f"chat model: {chat.model}: ok")
+    say(f"chat model: {model.model}: ok")
     return True

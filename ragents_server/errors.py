@@ -124,9 +124,10 @@ class RateLimited(RagentsError):
     reason = reasons.ERROR_REASON_RATE_LIMITED
     advice = "Send the call again after the wait."
 
-    def __init__(self, message: str, *, retry_after: float, limit: str) -> None:
+    def __init__(self, message: str, *, retry_after: float, limit: str, number: int = 0) -> None:
         super().__init__(message, retry_after=retry_after)
         self.limit = limit
+        self.number = number
 
 
 class Overloaded(RagentsError):
@@ -192,11 +193,15 @@ class LeaseLost(StateUnavailable):
 
 
 class ModelUnavailable(RagentsError):
-    """A model is down, failing or not understood."""
+    """A model is down, failing or not understood; `lasting`: it refuses the request or our key, now and later."""
 
     code = grpc.StatusCode.UNAVAILABLE
     reason = reasons.ERROR_REASON_MODEL_UNAVAILABLE
     advice = "Send the call again later."
+
+    def __init__(self, message: str, *, retry_after: float | None = None, lasting: bool = False) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.lasting = lasting
 
 
 class ModelQuota(ModelUnavailable):

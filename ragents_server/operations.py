@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib import resources
 from importlib.metadata import version
 
@@ -17,8 +17,9 @@ from ragents_server.index.epochs import LEASE
 from ragents_server.index.reindex import Reindex
 from ragents_server.index.statements import Connection
 from ragents_server.index.vectors import PassageEmbedding
+from ragents_server.listeners import refuse_open_listener
 from ragents_server.models.embeddings import Embeddings
-from ragents_server.server import Server, listening, refuse_open_listener
+from ragents_server.server import Server, listening
 from ragents_server.settings import Settings
 from ragents_server.wiring import Parts, database, open_embeddings, opened
 
@@ -106,7 +107,8 @@ async def prepare(parts: Parts) -> None:
     """Brings the stores up to this release; ConfigurationError for one that will never do."""
     await prepare_database(parts)
     await parts.agency.prepare()
-    await parts.queueing.prepare()
+    with suppress(RedisUnavailable):  # limits are shared out by each server meanwhile
+        await parts.limits.prepare()
 
 
 async def prepare_database(parts: Parts) -> None:
@@ -122,12 +124,12 @@ async def prepare_database(parts: Parts) -> None:
 async def migrate_schema(url: str) -> None:
     """Brings the database's schema up to this release."""
     await require_vector(url)
-    for package in ("index", "checkpoints", "jobs"):
+    for package in ("index", "checkpoints", "identity", "jobs"):
         await migrate(url, resources.files("ragents_server") / package / "migrations")
 
 
 async def _watch(server: Server, parts: Parts) -> None:
-    """Tells the probes when the database goes away and when it is back."""
+    """Tells the probes when the database goes away and when it is back, and closes the way to it meanwhile."""
     ready = True
 
     async def tell(answers: bool) -> None:
@@ -135,6 +137,7 @@ async def _watch(server: Server, parts: Parts) -> None:
         if answers != ready:
             ready = answers
             log.warning("the database %s", "answers again" if ready else "does not answer: NOT_SERVING")
+            parts.pool.away = not ready
             await server.set_ready(ready)
 
     while True:

@@ -1,15 +1,13 @@
 """Which queue there is for batches, and who works at it; opened and closed here."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from ragents_client.v1.answer_pb2 import Answer, Question
 from ragents_server.caller import Caller
-from ragents_server.checkpoints.eviction import require_noeviction
-from ragents_server.connections.redis import Redis, RedisUnavailable, open_redis
+from ragents_server.connections.redis import open_redis
 from ragents_server.errors import DeadlineTooShort
 from ragents_server.execution import Execution, Gate, executing
 from ragents_server.index.statements import Pool
@@ -23,9 +21,6 @@ from ragents_server.jobs.workers import Run, Workers
 from ragents_server.rag.engine import Answerer, last_answer
 from ragents_server.settings import Settings
 
-log = logging.getLogger(__name__)
-
-SETTING = "RAGENTS_LIMITS"
 REDIS_SECONDS = 2.0  # that a request may take; a batch of 10,000 questions is one
 KIND = "a question of a batch"
 
@@ -37,16 +32,6 @@ class Queueing:
     batches: Batches
     workers: Workers
     queue: Queue
-    redis: Redis | None
-
-    async def prepare(self) -> None:
-        """ConfigurationError for a Redis that may drop jobs. While it is away only batches are."""
-        if self.redis is None:
-            return
-        try:
-            await require_noeviction(self.redis, SETTING)
-        except RedisUnavailable as error:
-            log.warning("the Redis of the queue does not answer, batches are unavailable until it does: %s", error)
 
 
 @asynccontextmanager
@@ -58,20 +43,23 @@ async def open_queueing(settings: Settings, pool: Pool, engine: Answerer, gate: 
     retries = Retries(settings.batch_attempts, settings.batch_kept)
     run = answering(engine, gate, settings.max_deadline)
 
-    def queueing(queue: Queue, redis: Redis | None) -> Queueing:
+    def queueing(queue: Queue) -> Queueing:
         workers = Workers(queue, run, records, retries, number=settings.batch_workers)
-        return Queueing(Batches(queue, workers, records), workers, queue, redis)
+        return Queueing(Batches(queue, workers, records), workers, queue)
 
     if settings.limits is None:
-        yield queueing(PostgresQueue(pool, bounds), None)
+        yield queueing(PostgresQueue(pool, bounds))
         return
     url = settings.limits.get_secret_value()
-    async with open_redis(url, setting=SETTING, timeout=REDIS_SECONDS, name="ragents-queue") as redis:
-        yield queueing(RedisQueue(redis, bounds), redis)
+    async with open_redis(url, setting="RAGENTS_LIMITS", timeout=REDIS_SECONDS, name="ragents-queue") as redis:
+        yield queueing(RedisQueue(redis, bounds))
 
 
 def answering(engine: Answerer, gate: Gate, seconds: float) -> Run:
-    """Answers with one of the server's slots, as a call does, in so many seconds at most."""
+    """Answers with one of the server's slots, as a call does, in so many seconds at most.
+
+    As with `BatchQuery`, the batch was the request that counts; what the chat model uses counts with each question.
+    """
 
     async def run(caller: Caller, question: Question, priority: int) -> Answer:
         until = asyncio.get_running_loop().time() + seconds

@@ -10,6 +10,7 @@ from ragents_server.agents.conversations import Conversations
 from ragents_server.agents.keeping import Keeping
 from ragents_server.agents.roster import AGENTS, Roster, Saver
 from ragents_server.agents.turns import Turns, Usual
+from ragents_server.connections.eviction import require_noeviction
 from ragents_server.connections.redis import Redis, open_redis
 from ragents_server.errors import ConfigurationError
 from ragents_server.execution import Gate
@@ -17,7 +18,6 @@ from ragents_server.index.fields import Fields
 from ragents_server.index.statements import Pool
 from ragents_server.index.texts import Texts
 from ragents_server.models.chat import ChatModel
-from ragents_server.models.providers import LangChainChat
 from ragents_server.rag.engine import Answerer
 from ragents_server.rag.retrieval import Retriever
 from ragents_server.rag.writers import Writer
@@ -48,9 +48,7 @@ class Agency:
     async def prepare(self) -> None:
         """ConfigurationError for what will never work; raises RedisUnavailable while the Redis is away."""
         if self.redis is not None:
-            from ragents_server.checkpoints.eviction import require_noeviction
-
-            await require_noeviction(self.redis)
+            await require_noeviction(self.redis, "RAGENTS_CHECKPOINTS", "conversations")
         if self.roster.own:
             await self.roster.loaded()
 
@@ -99,10 +97,10 @@ def kit_of(
     from ragents_server.agents.agent import Kit
     from ragents_server.agents.tools import loading
     from ragents_server.agents.tools.box import Box
-    from ragents_server.models.bridged import Bridged
+    from ragents_server.models.guarded_langchain import for_agents
     from ragents_server.models.rules import Rules
 
-    model = Rules() if chat is None else chat.langchain if isinstance(chat, LangChainChat) else Bridged(chat=chat)
+    model = Rules() if chat is None else for_agents(chat)
     tools = loading.with_approval([*_tools(settings, pool, retriever), *further], split(settings.tool_approval))
     return Kit(engine, retriever, writer, model, Box(tools), Fields(pool))
 

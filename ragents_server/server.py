@@ -1,9 +1,7 @@
 """The gRPC server: the order of guards, the list of services, health, start and drain."""
 
 import asyncio
-import ipaddress
 import logging
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,15 +25,15 @@ from ragents_client.v1.document_service_pb2_grpc import add_DocumentServiceServi
 from ragents_client.v1.health_service_pb2_grpc import HealthServiceServicer, add_HealthServiceServicer_to_server
 from ragents_client.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from ragents_server.agents.turns import Turns
-from ragents_server.errors import ConfigurationError
-from ragents_server.execution import Gate
-from ragents_server.identity.keys import read_keys
+from ragents_server.identity.authentication import Authenticator
 from ragents_server.interceptors.admission import admission
 from ragents_server.interceptors.around import Around, Guard
 from ragents_server.interceptors.deadline import deadline
 from ragents_server.interceptors.errors import errors
 from ragents_server.interceptors.identity import identity
 from ragents_server.interceptors.serving import UNWIND, Serving
+from ragents_server.limiting import Limits
+from ragents_server.listeners import bind, certificates_of, refuse_open_listener
 from ragents_server.services.agents import AgentService
 from ragents_server.services.cache import CacheService
 from ragents_server.services.context import Deadlines
@@ -58,20 +56,34 @@ SERVICES = tuple(
 )
 MAX_ANSWER = 64 * 2**20  # a batch of 100 answers with 100 passages each is 15 MB
 LIVENESS = "ragents-liveness"
+MAX_PROBES = 100  # at once, on their own port
 FLUSH = 0.5  # seconds for the last statuses to leave
 PROBES = ("", "ragents-readiness", "ragents-startup", *SERVICES)  # follow the state store; liveness never does
 
 
-def guards(settings: Settings, serving: Serving, gate: Gate) -> Sequence[Guard]:
+def guards(
+    settings: Settings, serving: Serving, limits: Limits, authenticator: Authenticator | None
+) -> Sequence[Guard]:
     """The guards around every RPC, outermost first; tracing and metrics take their places here."""
-    keys = read_keys(settings.keys) if settings.keys else None
     bounded = deadline(settings.deadline, settings.max_deadline, settings.upload_deadline)
-    return errors, identity(keys), serving, bounded, admission(gate)
+    return (
+        errors,
+        identity(authenticator, guarded_reflection=settings.profile == "production"),
+        serving,
+        bounded,
+        admission(limits.processing, limits.gate),
+    )
 
 
 def options(settings: Settings) -> list[tuple[str, Any]]:
     """The transport's limits."""
+    ages: list[tuple[str, Any]] = [
+        ("grpc.max_connection_age_ms", int(settings.connection_age * 1000)),
+        # What is under way on an old connection ends there; nothing lasts longer than an upload may.
+        ("grpc.max_connection_age_grace_ms", int(max(settings.upload_deadline, settings.max_deadline) * 1000)),
+    ]
     return [
+        *(ages if settings.connection_age else ()),
         ("grpc.so_reuseport", 0),  # otherwise a second server binds the same port in silence
         ("grpc.max_receive_message_length", settings.max_message),
         ("grpc.max_send_message_length", MAX_ANSWER),
@@ -90,6 +102,7 @@ class Server:
     health: HealthServicer
     serving: Serving
     address: str  # the port is the one chosen where the setting's was 0
+    health_address: str | None  # of the port for probes
 
     async def set_ready(self, ready: bool) -> None:
         """Tells the probes whether calls would be served."""
@@ -126,7 +139,7 @@ async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
     """Listens, NOT_SERVING until `set_ready`; ends at once when left without a drain."""
     refuse_open_listener(settings)
     serving = Serving()
-    around = Around(guards(settings, serving, parts.gate), settings.max_message)
+    around = Around(guards(settings, serving, parts.limits, parts.authenticator), settings.max_message)
     server = grpc.aio.server(interceptors=[around], options=options(settings))
     add_services(server, settings, parts)
     health = HealthServicer()
@@ -136,12 +149,32 @@ async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
         reflection.enable_server_reflection(
             (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
         )
-    host = settings.listen.rpartition(":")[0]
-    running = Server(server, health, serving, f"{host}:{bind(server, settings.listen)}")
-    await running.set_ready(False)  # the servicer starts as SERVING
+    certificates = certificates_of(settings)
+    credentials = None if certificates is None else certificates.credentials()
+    address = bind(server, settings.listen, setting="RAGENTS_LISTEN", credentials=credentials)
+    async with _probed(settings, health) as health_address:
+        running = Server(server, health, serving, address, health_address)
+        await running.set_ready(False)  # the servicer starts as SERVING
+        await server.start()
+        try:
+            yield running
+        finally:
+            await server.stop(None)
+
+
+@asynccontextmanager
+async def _probed(settings: Settings, health: HealthServicer) -> AsyncIterator[str | None]:
+    """The same health on a plaintext port of its own, for probes without certificates, to the very end of a drain."""
+    if settings.health_listen is None:
+        yield None
+        return
+    server = grpc.aio.server(options=options(settings), maximum_concurrent_rpcs=MAX_PROBES)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    address = bind(server, settings.health_listen, setting="RAGENTS_HEALTH_LISTEN")
     await server.start()
+    log.info("health for probes is served on %s", address)
     try:
-        yield running
+        yield address
     finally:
         await server.stop(None)
 
@@ -172,48 +205,3 @@ def add_services(server: grpc.aio.Server, settings: Settings, parts: Parts) -> N
     )
     # Not built yet: the generated servicer answers UNIMPLEMENTED.
     add_HealthServiceServicer_to_server(HealthServiceServicer(), server)  # type: ignore[abstract]
-
-
-def bind(server: grpc.aio.Server, address: str) -> int:
-    """The port bound; ConfigurationError when it is taken."""
-    try:
-        _try_to_bind(address)
-        return server.add_insecure_port(address)
-    except (OSError, RuntimeError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or "no such address"
-        raise ConfigurationError(
-            f"RAGENTS_LISTEN: cannot listen on {address}: {reason}; is another server running there?"
-        ) from None
-
-
-def _try_to_bind(address: str) -> None:
-    """Of a failure grpc tells only its own log; a socket says why."""
-    host, _, port = address.rpartition(":")
-    for family, kind, protocol, _name, place in socket.getaddrinfo(
-        host.strip("[]"), int(port), type=socket.SOCK_STREAM
-    ):
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as grpc does; a listener refuses all the same
-            probe.bind(place)
-
-
-def refuse_open_listener(settings: Settings) -> None:
-    """A plaintext port must not face strangers, and without keys everybody would be the local caller."""
-    if is_loopback(settings.listen):
-        return
-    if not settings.plaintext:
-        raise ConfigurationError(
-            f"RAGENTS_LISTEN: {settings.listen} is not loopback, and the listener is plaintext; "
-            "put a mesh or proxy in front and set RAGENTS_PLAINTEXT=true"
-        )
-    if settings.keys is None:
-        raise ConfigurationError("RAGENTS_KEYS: needed on a listener that is not on loopback")
-
-
-def is_loopback(listen: str) -> bool:
-    """Whether only this machine can reach the address."""
-    host = listen.rpartition(":")[0].strip("[]")
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from ragents_server.admission.gate import Gate
 from ragents_server.caching import Caches, open_caches
 from ragents_server.connections.launcher import embedded_postgres
-from ragents_server.connections.postgres import open_pool
+from ragents_server.connections.postgres import GuardedPool, open_pool
 from ragents_server.connections.sockets import running_url
 from ragents_server.errors import ConfigurationError
+from ragents_server.identifying import open_authenticator
+from ragents_server.identity.authentication import Authenticator
 from ragents_server.index.collections import Collections
 from ragents_server.index.documents import Documents
 from ragents_server.index.search import Search
@@ -23,9 +24,13 @@ from ragents_server.index.vectors import Vectors
 from ragents_server.ingest.chunks import Cut
 from ragents_server.ingest.pipeline import Pipeline, Store
 from ragents_server.ingest.sandbox import Bounds, Sandbox
+from ragents_server.limiting import Limits, open_limits
 from ragents_server.models.chat import ChatModel
 from ragents_server.models.embeddings import Embeddings
+from ragents_server.models.guarded import Choice, GuardedChat
+from ragents_server.models.metered import Metering
 from ragents_server.models.providers import open_chat, open_provider_embeddings
+from ragents_server.models.upstream import Upstream
 from ragents_server.queueing import Queueing, open_queueing
 from ragents_server.rag.admitted import AdmittedChatModel, AdmittedRetriever, AdmittedWriter
 from ragents_server.rag.batched import BatchedEmbeddings
@@ -35,7 +40,7 @@ from ragents_server.rag.retrieval import Retrieval, Retriever
 from ragents_server.rag.rewriting import REWRITINGS, Rewriting
 from ragents_server.rag.strategies import strategies
 from ragents_server.rag.writers import WRITERS, ExtractiveWriter, Writer
-from ragents_server.running import Agency, kit_of, open_agency
+from ragents_server.running import Agency, kit_of, open_agency, split
 from ragents_server.settings import Settings
 
 EMBEDDINGS = {"minilm": "ragents_server.models.minilm:MiniLM"}
@@ -48,7 +53,7 @@ class Parts:
 
     url: str  # the database's
     embedded: bool  # the database is ours alone
-    pool: Pool
+    pool: GuardedPool
     stores: tuple[Store, ...]  # one an embedding model, the one that is set now first
     documents: Documents
     collections: Collections
@@ -57,7 +62,8 @@ class Parts:
     engine: Answerer
     caches: Caches
     agency: Agency
-    gate: Gate
+    limits: Limits
+    authenticator: Authenticator | None  # None: everybody is the local caller
     queueing: Queueing
 
 
@@ -76,15 +82,16 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         cut = Cut(settings.chunk_size, settings.chunk_overlap, min(embeddings.max_tokens for embeddings in models))
         embedded = settings.database is None
         caches = await stack.enter_async_context(open_caches(settings, pool, alone=embedded))
-        chat = await stack.enter_async_context(open_chat_model(settings)) if settings.chat_model else None
+        limits = await stack.enter_async_context(open_limits(settings))
+        chat = await stack.enter_async_context(open_guarded_chat(settings, limits)) if settings.chat_model else None
         retriever = retriever_of(settings, pool, models, caches, chat)
         writer = caches.writer(AdmittedWriter(writer_of(settings, chat)))
         engine = Engine(retriever, writer)
         given: dict[str, Any] = {"settings": settings, "pool": pool, "chat": chat}
         kit = partial(kit_of, **given, engine=engine, retriever=retriever, writer=writer)
-        gate = Gate(settings.executions, settings.queue)
-        agency = await stack.enter_async_context(open_agency(settings, pool, kit, gate))
-        queueing = await stack.enter_async_context(open_queueing(settings, pool, engine, gate))
+        agency = await stack.enter_async_context(open_agency(settings, pool, kit, limits.gate))
+        authenticator = await stack.enter_async_context(open_authenticator(settings, pool))
+        queueing = await stack.enter_async_context(open_queueing(settings, pool, engine, limits.gate))
         yield Parts(
             url=url,
             embedded=embedded,
@@ -97,7 +104,8 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             engine=engine,
             caches=caches,
             agency=agency,
-            gate=gate,
+            limits=limits,
+            authenticator=authenticator,
             queueing=queueing,
         )
 
@@ -141,7 +149,8 @@ async def open_embeddings(settings: Settings, name: str) -> AsyncIterator[Embedd
         known = ", ".join(EMBEDDINGS)
         raise ConfigurationError(f"RAGENTS_EMBEDDINGS: there is no {name!r}; known: {known}, PROVIDER:MODEL")
     key, timeout = secret(settings.embedding_key), settings.embedding_timeout
-    async with open_provider_embeddings(name, url=settings.embedding_url, key=key, timeout=timeout) as provider:
+    given: dict[str, Any] = {"key": key, "timeout": timeout, "upstream": Upstream(name, attempts=settings.attempts)}
+    async with open_provider_embeddings(name, url=settings.embedding_url, **given) as provider:
         if provider.symmetric:  # only then do several questions fit in one request
             yield BatchedEmbeddings(provider, size=settings.embedding_batch, wait=settings.embedding_wait)
         else:
@@ -182,6 +191,32 @@ def store(pool: Pool, embeddings: Embeddings) -> Store:
     """The index as this model fills it."""
     made_by: dict[str, Any] = {"embedding_model": embeddings.model, "dimension": embeddings.dimension}
     return Store(embeddings, Documents(pool, **made_by), Vectors(pool, **made_by))
+
+
+@asynccontextmanager
+async def open_guarded_chat(settings: Settings, limits: Limits) -> AsyncIterator[GuardedChat]:
+    """The chat model that is set and its fallbacks, in this order, each behind a breaker of its own."""
+    async with AsyncExitStack() as stack:
+        models: list[ChatModel] = [await stack.enter_async_context(open_chat_model(settings))]
+        for named in split(settings.chat_fallbacks):
+            model = await stack.enter_async_context(open_fallback(settings, named))
+            models.append(model)
+        choices = [Choice(Upstream(one.model, attempts=settings.attempts), one) for one in models]
+        yield GuardedChat(choices, Metering(limits.meter))
+
+
+def open_fallback(settings: Settings, named: str) -> AbstractAsyncContextManager[ChatModel]:
+    """A fallback, named `PROVIDER:MODEL` or `PROVIDER:MODEL@BASE_URL`, with the chat model's other options."""
+    name, _, url = named.partition("@http")
+    return open_chat(
+        name,
+        url=f"http{url}" if url else "",
+        key=secret(settings.chat_fallback_key),
+        temperature=settings.chat_temperature,
+        max_tokens=settings.chat_tokens,
+        timeout=settings.chat_timeout,
+        setting="RAGENTS_CHAT_FALLBACKS",
+    )
 
 
 def open_chat_model(settings: Settings) -> AbstractAsyncContextManager[ChatModel]:

@@ -17,13 +17,14 @@ from ragents_server.server import listening
 from ragents_server.settings import Settings
 from ragents_server.wiring import opened
 from tests.postgres_servers import embedded_database
+from tests.services.processes import UNLIMITED
 
 
 @asynccontextmanager
 async def running_server(**settings: Any) -> AsyncIterator[str]:
     """The address of a server that is ready; a `database` among the settings is used instead of a fresh one."""
     async with embedded_database() as url:
-        given = {"listen": "127.0.0.1:0", "database": url, "embedding_threads": 2, "parsers": 1} | settings
+        given = {"listen": "127.0.0.1:0", "database": url, "embedding_threads": 2, "parsers": 1} | UNLIMITED | settings
         async with opened(Settings(**given)) as parts, listening(Settings(**given), parts) as server:
             await prepare(parts)
             await server.set_ready(True)

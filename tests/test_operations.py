@@ -98,6 +98,9 @@ async def test_a_check_lets_the_chat_model_write_a_word(
     [
         ({"keys": "/nonexistent/keys.json"}, "RAGENTS_KEYS: cannot read"),
         ({"listen": "0.0.0.0:0"}, "RAGENTS_LISTEN: "),
+        ({"profile": "production"}, "RAGENTS_IDENTITY: "),
+        ({"identity": "jwt"}, "RAGENTS_JWT_ISSUER: "),
+        ({"tls_cert": "/nonexistent"}, "RAGENTS_TLS_CERT: "),
         ({"embeddings": "none"}, "RAGENTS_EMBEDDINGS: "),
         ({"writer": "poet"}, "RAGENTS_WRITER: "),
         ({"reranker": "nowhere.at:all"}, "RAGENTS_RERANKER: "),

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -82,6 +83,7 @@ async def test_an_open_listener_without_keys_is_refused(data: Path) -> None:
     status, _, said = await finished(data=data, listen="0.0.0.0:0", plaintext="true")
     assert (status, said.count("\n")) == (78, 1)
     assert "RAGENTS_KEYS" in said
+    assert "RAGENTS_IDENTITY" in said
 
 
 async def test_a_port_that_is_taken_is_told_in_one_line(data: Path) -> None:
@@ -225,6 +227,9 @@ async def test_a_database_that_stops_and_goes_on_is_noticed_and_queries_are_unav
             errors = await asyncio.gather(*(until_unavailable(channel, 30) for _ in range(20)))
             assert len(errors) == 20
             await down
+            began = time.monotonic()
+            await until_unavailable(channel, 30)
+            assert time.monotonic() - began < 0.5, "nobody waits any more for what is known to be away"
             assert await checked(channel, LIVENESS) == SERVING
         finally:
             for process in reversed(stopped):

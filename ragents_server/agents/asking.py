@@ -23,7 +23,7 @@ async def ask(
         try:
             async for piece in pieces:
                 if isinstance(piece, Whole) and not isinstance(model, Rules):  # which costs nothing
-                    budget.spend(name_of(model), piece.input_tokens, piece.output_tokens)
+                    budget.spend(piece.model, piece.input_tokens, piece.output_tokens)
                 yield piece
         except ModelUnavailable:
             if budget.seconds_left <= 0:
@@ -44,7 +44,7 @@ class Asking:
         asked: list[BaseMessage] = [kinds[message.role](message.text) for message in messages]
         async with aclosing(ask(self._model, asked)) as pieces:
             async for piece in pieces:
-                yield Piece(finish=piece.finish) if isinstance(piece, Whole) else Piece(piece)
+                yield Piece(finish=piece.finish, model=piece.model) if isinstance(piece, Whole) else Piece(piece)
 
     async def say(self, rules: str, text: str, longest: int) -> str:
         """What the model writes to this, up to `longest` characters; nothing where it declines."""

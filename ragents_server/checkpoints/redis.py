@@ -11,7 +11,6 @@ from typing import Any
 from ragents_server.checkpoints import redis_rows as rows
 from ragents_server.checkpoints.codec import Place
 from ragents_server.checkpoints.committer import GroupCommit
-from ragents_server.checkpoints.eviction import require_noeviction
 from ragents_server.checkpoints.fences import Fence
 from ragents_server.checkpoints.redis_scripts import Call, Scripts
 from ragents_server.checkpoints.rows import Found
@@ -20,7 +19,7 @@ from ragents_server.checkpoints.stores import Listing, Put, Writes
 from ragents_server.connections.redis import Argument, Redis, RedisRefused, RedisUnavailable
 from ragents_server.errors import CheckpointCorrupt, LeaseLost, StateUnavailable
 
-__all__ = ["RedisStore", "open_redis_saver", "require_noeviction"]
+__all__ = ["RedisStore", "open_redis_saver"]
 
 BATCH, QUEUE = 64, 1024  # writes in one round trip; that wait
 PAGE = 50  # checkpoints of one read

@@ -57,10 +57,25 @@ def is_refused(error: BaseException) -> bool:
     return isinstance(error, asyncpg.PostgresError) and not is_unavailable(error)
 
 
+class GuardedPool(asyncpg.Pool):  # type: ignore[misc] # asyncpg has no types
+    """A pool whose way to the database is closed, and opened again, by whoever keeps watch over the database.
+
+    Else every call would wait for as long as a statement may take, once for each that it makes.
+    """
+
+    away = False  # the database does not answer
+
+    def acquire(self, *, timeout: float | None = None) -> Any:
+        """A connection; at once one of UNAVAILABLE while the way is closed. Every statement begins here."""
+        if self.away:
+            raise ConnectionError("the database is away")
+        return super().acquire(timeout=timeout)
+
+
 @asynccontextmanager
 async def open_pool(
     url: str, *, size: int = 10, command_timeout: float = 30.0, statement_cache: int = 100
-) -> AsyncIterator[asyncpg.Pool]:
+) -> AsyncIterator[GuardedPool]:
     """Open at most `size` connections, none before it is needed: the server may be away, now or later.
 
     Open it after the migrations: vector codecs are registered where the extension exists when a connection is made.
@@ -70,10 +85,14 @@ async def open_pool(
     A statement raises one of UNAVAILABLE while nothing answers.
     """
     address, arguments = _connecting(url, statement_cache)
-    pool = asyncpg.create_pool(
+    pool = GuardedPool(
         address,
         min_size=0,  # else asyncpg logs a traceback for each attempt to refill the pool while the server is away
         max_size=size,
+        max_queries=50_000,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
         command_timeout=command_timeout,
         max_inactive_connection_lifetime=IDLE_SECONDS,
         init=_register,

@@ -1,6 +1,5 @@
 """Static API keys: a file that maps the SHA-256 of a token to its caller."""
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from typing import Any
 
 from ragents_server.caller import PRIORITIES, SCOPES, Caller
 from ragents_server.errors import ConfigurationError
+from ragents_server.identity.tokens import hash_token
 
 HASH = re.compile(r"[0-9a-f]{64}")
 FIELDS = {"tenant", "user", "scopes", "collections", "priority", "quota", "tools"}
@@ -20,14 +20,9 @@ class Keys:
     def __init__(self, callers: Mapping[str, Caller]) -> None:
         self._callers = dict(callers)
 
-    def find(self, token: str) -> Caller | None:
+    async def authenticate(self, token: str) -> Caller | None:
         """The token's caller. The look-up is by hash, so its time tells nothing about a token."""
-        return self._callers.get(hash_token(token))
-
-
-def hash_token(token: str) -> str:
-    """SHA-256 of a token, 64 hexadecimal digits."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+        return self._callers.get(hash_token(token).hex())
 
 
 def read_keys(path: Path) -> Keys:

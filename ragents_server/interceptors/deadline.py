@@ -9,7 +9,7 @@ from ragents_server.errors import DeadlineTooShort, Draining
 from ragents_server.interceptors.around import Call, Guard, Serve
 
 UPLOADS = frozenset({"/ragents.v1.DocumentService/PutDocuments"})
-TICKS = 10  # a second; a call ends at the tick after its deadline
+TICKS = 50  # a second; a call ends at the tick after its deadline
 
 
 @dataclass(eq=False, slots=True)

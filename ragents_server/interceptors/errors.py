@@ -1,5 +1,6 @@
 """The outermost guard: whatever goes wrong becomes a status of the contract, with reason, advice and wait."""
 
+import math
 import random
 import re
 from typing import Any
@@ -11,7 +12,14 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from ragents_client.v1.error_reason_pb2 import ErrorReason
-from ragents_server.errors import InvalidRequest, RagentsError, RateLimited, Unimplemented
+from ragents_server.errors import (
+    InvalidRequest,
+    ModelQuota,
+    ModelUnavailable,
+    RagentsError,
+    RateLimited,
+    Unimplemented,
+)
 from ragents_server.incidents import known
 from ragents_server.interceptors.around import Call, Serve
 
@@ -56,11 +64,24 @@ def _fresh() -> str:
 async def _abort(call: Call, error: RagentsError) -> None:
     """Ends the call with the whole status; `abort_with_status` would drop trailers that were set before."""
     trailers: list[tuple[str, str | bytes]] = [*call.trailers.items()]
-    if error.retry_after is not None:
-        trailers.append(("grpc-retry-pushback-ms", str(int(error.retry_after * 1000) + 1)))
+    remaining: float | None = call.context.time_remaining()
+    if (pushback := pushback_of(error, math.inf if remaining is None else remaining)) is not None:
+        trailers.append(("grpc-retry-pushback-ms", str(pushback)))
     status = to_status(error)
     call.context.set_trailing_metadata((*trailers, (DETAILS, status.SerializeToString())))
     await call.context.abort(error.code, status.message)
+
+
+def pushback_of(error: RagentsError, remaining: float) -> int | None:
+    """Milliseconds until gRPC's clients send the call again by themselves; -1: they shall not; None: as they like.
+
+    They wait within the call's deadline and in silence: a wait that does not fit in what remains of it is for their
+    callers, who read it in RetryInfo. A failing model has been asked again here, as often as its budget allows.
+    """
+    repeated = isinstance(error, ModelUnavailable) and not isinstance(error, ModelQuota)
+    if error.retry_after is None:
+        return -1 if repeated or error.code is grpc.StatusCode.RESOURCE_EXHAUSTED else None
+    return -1 if repeated or error.retry_after >= remaining else int(error.retry_after * 1000) + 1
 
 
 def to_status(error: RagentsError) -> status_pb2.Status:

@@ -5,35 +5,49 @@ from typing import Any
 
 from ragents_server.caller import LOCAL, Caller, act_for
 from ragents_server.errors import InvalidRequest, PermissionDenied, Unauthenticated
-from ragents_server.identity.keys import Keys
+from ragents_server.identity.authentication import Authenticator
 from ragents_server.interceptors.around import Call, Guard, Serve
 
 BEARER = "bearer "
-# The scope each RPC needs. One without a rule is denied; a test walks the descriptors.
+# The scope each RPC needs, by the full name of its method. One without a rule is denied; a test walks the descriptors.
 RULES: dict[str, str] = {
-    **dict.fromkeys(
-        ["Query", "StreamQuery", "Retrieve", "BatchQuery", "SubmitBatch", "GetBatch", "CancelBatch"], "ask"
-    ),
-    **dict.fromkeys(["ListCollections", "GetCollection", "ListDocuments", "GetDocument"], "ask"),
-    **dict.fromkeys(["PutDocuments", "DeleteDocument", "DeleteCollection"], "write"),
-    **dict.fromkeys(["ListAgents", "Run", "StreamRun", "AttachRun", "GetRun", "CancelRun"], "ask"),
-    **dict.fromkeys(["ListThreads", "GetThread", "GetThreadHistory", "ForkThread", "DeleteThread"], "ask"),
-    **dict.fromkeys(["GetCacheStats", "ReportBadHit"], "ask"),
-    "ClearCache": "write",
-    "GetHealth": "ask",
-    "ServerReflectionInfo": "ask",
+    f"/{service}/{rpc}": scope
+    for service, scopes in {
+        "ragents.v1.QueryService": {
+            "ask": "Query StreamQuery Retrieve BatchQuery SubmitBatch GetBatch CancelBatch",
+        },
+        "ragents.v1.DocumentService": {
+            "ask": "ListCollections GetCollection ListDocuments GetDocument",
+            "write": "PutDocuments DeleteDocument DeleteCollection",
+        },
+        "ragents.v1.AgentService": {
+            "ask": "ListAgents Run StreamRun AttachRun GetRun CancelRun "
+            "ListThreads GetThread GetThreadHistory ForkThread DeleteThread",
+        },
+        "ragents.v1.CacheService": {"ask": "GetCacheStats ReportBadHit", "write": "ClearCache"},
+        "ragents.v1.HealthService": {"ask": "GetHealth"},
+        "grpc.reflection.v1alpha.ServerReflection": {"ask": "ServerReflectionInfo"},
+    }.items()
+    for scope, rpcs in scopes.items()
+    for rpc in rpcs.split()
 }
 
 
-def identity(keys: Keys | None) -> Guard:
-    """Finds the caller by its bearer token; without keys everybody is the one local caller."""
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+
+
+def identity(authenticator: Authenticator | None, *, guarded_reflection: bool = False) -> Guard:
+    """Finds the caller by its bearer token; without an authenticator everybody is the one local caller.
+
+    With `guarded_reflection` only administrators may look at the contract through the server.
+    """
 
     def guard(serve: Serve) -> Serve:
         async def identified(call: Call) -> Any:
-            caller = _on_behalf(call, _authenticate(call, keys) if keys else LOCAL)
-            rpc = call.method.rpartition("/")[2]
-            scope = RULES.get(rpc)
+            caller = _on_behalf(call, await _holder(call, authenticator) if authenticator else LOCAL)
+            scope = "admin" if guarded_reflection and call.method == REFLECTION else RULES.get(call.method)
             if scope is None or scope not in caller.scopes:
+                rpc = call.method.rpartition("/")[2]
                 raise PermissionDenied(f"{rpc} needs the scope {scope or 'of a later release'}")
             act_for(caller)
             return await serve(call)
@@ -43,12 +57,13 @@ def identity(keys: Keys | None) -> Guard:
     return guard
 
 
-def _authenticate(call: Call, keys: Keys) -> Caller:
+async def _holder(call: Call, authenticator: Authenticator) -> Caller:
+    """Who holds the call's credential."""
     given = call.metadata.get("authorization", "")
     if not given:
         raise Unauthenticated("the call carries no credential")
     token = given[len(BEARER) :].strip() if given.lower().startswith(BEARER) else ""
-    caller = keys.find(token) if token else None
+    caller = await authenticator.authenticate(token) if token else None
     if caller is None:
         raise Unauthenticated("the credential is not known")
     return caller

@@ -28,6 +28,8 @@ SECONDS = 600.0  # providers' own clients have the timeout that is set, for each
 MOST_CALLS = 64  # of tools in one message
 HAND_OVER = "hand_over"
 """In a message's response metadata: who is to go on, `writer`. Only our own model `rules` says so."""
+WROTE = "ragents_wrote"
+"""In one piece's response metadata: the name of the model that wrote, where it is not the one that was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Whole:
 
     message: AIMessage
     finish: Finish
+    model: str  # who wrote it
     input_tokens: int = 0
     output_tokens: int = 0
 
@@ -106,15 +109,17 @@ def _whole(chunks: Sequence[AIMessage], name: str) -> Whole:
     if not said and finish is not Finish.DECLINED:
         raise ModelUnavailable(f"the model {name} wrote nothing")
     usage: Mapping[str, Any] = message.usage_metadata or {}
+    metadata = _stored(message.response_metadata)
+    wrote = str(metadata.pop(WROTE, name))
     whole = AIMessage(
         content=_blocks(message),
         additional_kwargs=_stored(message.additional_kwargs),
-        response_metadata=_stored(message.response_metadata),
+        response_metadata=metadata,
         tool_calls=read,
         invalid_tool_calls=unread,
         id=clean(message.id) if message.id else None,
     )
-    return Whole(whole, finish or Finish.DONE, usage.get("input_tokens", 0), usage.get("output_tokens", 0))
+    return Whole(whole, finish or Finish.DONE, wrote, usage.get("input_tokens", 0), usage.get("output_tokens", 0))
 
 
 def _blocks(message: AIMessage) -> Any:

@@ -30,6 +30,7 @@ class Piece:
     input_tokens: int = 0
     output_tokens: int = 0
     finish: Finish | None = None
+    model: str = ""  # who wrote it, where that is not the model that was asked
 
 
 class ChatModel(Protocol):

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 QUOTA_WAIT = 5.0  # seconds, where a provider names none
 LONGEST_WAIT = 3600.0
+PASSING = frozenset({408, 409, 425})  # of the statuses 4xx; all others refuse the request itself
 _TOO_LONG = re.compile(
     r"context[_ ]?(?:length|window|size)|maximum context|(?:prompt|input) is too long|too many (?:input )?tokens"
     r"|tokens? exceeds? |exceeds? the (?:maximum|model's|available) (?:number of tokens|context)|ContextOverflow",
@@ -31,13 +32,14 @@ def failure(error: Exception, model: str) -> RagentsError:
     told = f"status {status}" if status else "no answer that can be read"
     if status in (401, 403):
         log.error("model %s: its provider does not accept the key of this server (%s)", model, told)
-        return ModelUnavailable(f"the model {model} does not serve this server")
+        return ModelUnavailable(f"the model {model} does not serve this server", lasting=True)
     log.warning("model %s failed: %s, %s", model, type(error).__name__, told)
     if status == 429:
         return ModelQuota(f"the quota of the model {model} is spent", retry_after=_retry_after(error))
     if status == 413 or (status in (None, 400, 422) and _TOO_LONG.search(_words(error))):
         return ContextTooLong(f"the text is too long for the model {model}")
-    return ModelUnavailable(f"the model {model} failed: {told}")
+    lasting = status is not None and 400 <= status < 500 and status not in PASSING
+    return ModelUnavailable(f"the model {model} failed: {told}", lasting=lasting)
 
 
 def timed_out(model: str, seconds: float) -> ModelUnavailable:

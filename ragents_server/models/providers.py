@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from ragents_server.models.embeddings import PassageVectors, Vectors
 from ragents_server.models.provider_errors import failure, timed_out
 from ragents_server.models.streams import next_piece
 from ragents_server.models.untraced import stop_tracing
+from ragents_server.models.upstream import Upstream
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings as LangChainModel
@@ -40,14 +42,21 @@ _DECLINED = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTEN
 
 @asynccontextmanager
 async def open_chat(
-    name: str, *, url: str, key: str, temperature: float, max_tokens: int, timeout: float
+    name: str,
+    *,
+    url: str,
+    key: str,
+    temperature: float,
+    max_tokens: int,
+    timeout: float,
+    setting: str = "RAGENTS_CHAT_MODEL",
 ) -> AsyncIterator["LangChainChat"]:
-    """The chat model `provider:model`; `url` and `key` are empty for the provider's own.
+    """The chat model `provider:model` that `setting` names; `url` and `key` are empty for the provider's own.
 
     Raises ConfigurationError for a provider that is unknown, not installed or without a key.
     """
     async with AsyncExitStack() as stack:
-        provider = _provider("RAGENTS_CHAT_MODEL", name)
+        provider = _provider(setting, name)
         limit = {"num_predict" if provider == "ollama" else "max_tokens": max_tokens}
         options = {**await _options(stack, provider, url, key, timeout), **limit, "temperature": temperature}
         if provider in OPENAI:
@@ -60,7 +69,7 @@ async def open_chat(
             made.name = name
             return made
 
-        yield LangChainChat(name, await asyncio.to_thread(_make, "RAGENTS_CHAT_MODEL", key, make), timeout)
+        yield LangChainChat(name, await asyncio.to_thread(_make, setting, key, make), timeout)
 
 
 class LangChainChat:
@@ -109,7 +118,7 @@ def finish_of(message: "AIMessage") -> Finish | None:
 
 @asynccontextmanager
 async def open_provider_embeddings(
-    name: str, *, url: str, key: str, timeout: float
+    name: str, *, url: str, key: str, timeout: float, upstream: Upstream | None = None
 ) -> AsyncIterator["LangChainEmbeddings"]:
     """The embedding model `provider:model`, asked once for its dimension.
 
@@ -128,29 +137,42 @@ async def open_provider_embeddings(
             return made
 
         langchain = await asyncio.to_thread(_make, "RAGENTS_EMBEDDINGS", key, make)
-        embeddings = LangChainEmbeddings(name, langchain, timeout, symmetric=provider in SYMMETRIC)
+        way, symmetric = upstream or Upstream(name), provider in SYMMETRIC
+        embeddings = LangChainEmbeddings(name, langchain, timeout, symmetric=symmetric, upstream=way)
         embeddings.dimension = (await embeddings.embed_queries(["dimension"])).shape[1]
         yield embeddings
 
 
 class LangChainEmbeddings:
-    """Plays `Embeddings` with any embedding model of LangChain; `timeout` seconds are for one request."""
+    """Plays `Embeddings` with any embedding model of LangChain; `timeout` seconds are for one request.
+
+    Each request goes the way of `upstream`: of many, only the one that fails is made again.
+    """
 
     max_tokens = 512  # no provider's model takes less
     batch = 64  # texts of one request
 
-    def __init__(self, model: str, langchain: "LangChainModel", timeout: float, *, symmetric: bool) -> None:
+    def __init__(
+        self,
+        model: str,
+        langchain: "LangChainModel",
+        timeout: float,
+        *,
+        symmetric: bool,
+        upstream: Upstream | None = None,
+    ) -> None:
         self.model = model
         self.dimension = 0  # not known until the first answer
         self._langchain = langchain
         self._timeout = timeout
+        self._upstream = upstream or Upstream(model)
         self.symmetric = symmetric  # questions are embedded as documents are
 
     async def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """One unit vector a text; in one request where the model makes no difference between question and document."""
         if self.symmetric:
             return await self._embed(texts)
-        rows = [await self._unit(self._one(text), 1) for text in texts]
+        rows = [await self._unit(partial(self._one, text), 1) for text in texts]
         return np.concatenate(rows) if rows else np.empty((0, self.dimension), np.float32)
 
     async def embed_passages(
@@ -168,7 +190,7 @@ class LangChainEmbeddings:
 
     async def _embed(self, texts: Sequence[str]) -> Vectors:
         rows = [
-            await self._unit(self._langchain.aembed_documents(batch), len(batch))
+            await self._unit(partial(self._langchain.aembed_documents, batch), len(batch))
             for batch in (list(texts[first : first + self.batch]) for first in range(0, len(texts), self.batch))
         ]
         return np.concatenate(rows) if rows else np.empty((0, self.dimension), np.float32)
@@ -176,11 +198,14 @@ class LangChainEmbeddings:
     async def _one(self, text: str) -> list[list[float]]:
         return [await self._langchain.aembed_query(text)]
 
-    async def _unit(self, answer: Awaitable[list[list[float]]], count: int) -> Vectors:
+    async def _unit(self, ask: Callable[[], Awaitable[list[list[float]]]], count: int) -> Vectors:
         """The answer's vectors at unit length, once they are what was asked for."""
+        return await self._upstream.serve(lambda: self._asked(ask, count))
+
+    async def _asked(self, ask: Callable[[], Awaitable[list[list[float]]]], count: int) -> Vectors:
         try:
             async with asyncio.timeout(self._timeout):
-                vectors: Vectors = np.array(await answer, np.float32)
+                vectors: Vectors = np.array(await ask(), np.float32)
         except TimeoutError:
             raise timed_out(self.model, self._timeout) from None
         except Exception as error:

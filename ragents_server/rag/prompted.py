@@ -98,6 +98,7 @@ class Writing:
         """What may leave now that `piece` has come."""
         self._usage.input_tokens += piece.input_tokens
         self._usage.output_tokens += piece.output_tokens
+        self._usage.model = piece.model or self._usage.model
         self._length += len(piece.text)
         if self._length > LONGEST:
             raise ModelUnavailable(f"the model {self._usage.model} does not stop writing")

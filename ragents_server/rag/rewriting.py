@@ -37,11 +37,12 @@ class Rewritten:
 
     text: str
     searches: tuple[str, ...]
+    kept: bool = True  # False: a fallback model's, not to be remembered under the first one's name
 
     @classmethod
-    def of(cls, text: str, *further: str) -> "Rewritten":
+    def of(cls, text: str, *further: str, kept: bool = True) -> "Rewritten":
         """The question, and what else is searched for."""
-        return cls(text, (text, *further))
+        return cls(text, (text, *further), kept)
 
 
 class Strategy(Protocol):

@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import aclosing
+from dataclasses import dataclass
 from itertools import islice
 
 from ragents_client.v1.answer_pb2 import (
@@ -78,8 +79,9 @@ class Expand:
     async def __call__(self, question: Question) -> Rewritten:
         """The question, and the question with up to WORDS terms behind it."""
         text = contextual(question.text, question.history)
-        words = list(islice(_related(await _said(self._chat, _EXPAND, text), text), WORDS))
-        return Rewritten.of(text, f"{text} {' '.join(words)}") if words else Rewritten.of(text)
+        said = await _said(self._chat, _EXPAND, text)
+        words = list(islice(_related(said.text, text), WORDS))
+        return Rewritten.of(text, *([f"{text} {' '.join(words)}"] if words else []), kept=said.kept)
 
 
 class Decompose:
@@ -91,8 +93,9 @@ class Decompose:
     async def __call__(self, question: Question) -> Rewritten:
         """The question, and two to PARTS parts of it."""
         text = contextual(question.text, question.history)
-        parts = list(islice(_parts(await _said(self._chat, _DECOMPOSE, text), text), PARTS))
-        return Rewritten.of(text, *parts) if len(parts) > 1 else Rewritten.of(text)
+        said = await _said(self._chat, _DECOMPOSE, text)
+        parts = list(islice(_parts(said.text, text), PARTS))
+        return Rewritten.of(text, *(parts if len(parts) > 1 else ()), kept=said.kept)
 
 
 class Hyde:
@@ -104,17 +107,27 @@ class Hyde:
     async def __call__(self, question: Question) -> Rewritten:
         """The question, and a hypothetical passage."""
         text = contextual(question.text, question.history)
-        passage = " ".join((await _said(self._chat, _HYDE, text)).split())[:PASSAGE]
-        return Rewritten.of(text, passage) if terms(passage) else Rewritten.of(text)
+        said = await _said(self._chat, _HYDE, text)
+        passage = " ".join(said.text.split())[:PASSAGE]
+        return Rewritten.of(text, *([passage] if terms(passage) else []), kept=said.kept)
 
 
-async def _said(chat: ChatModel, rules: str, text: str) -> str:
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A model's words; `kept`: they are the one's that was asked."""
+
+    text: str
+    kept: bool
+
+
+async def _said(chat: ChatModel, rules: str, text: str) -> _Said:
     """What the model writes, cut at LONGEST; nothing where it declines."""
-    written, length, tokens = list[str](), 0, [0, 0]
+    written, length, tokens, kept = list[str](), 0, [0, 0], True
     with span("rewrite_model", model=chat.model) as told:
         async with aclosing(chat([Message("system", rules), Message("user", text)])) as pieces:
             async for piece in pieces:
                 written.append(piece.text)
+                kept = kept and piece.model in ("", chat.model)
                 length += len(piece.text)
                 tokens = [tokens[0] + piece.input_tokens, tokens[1] + piece.output_tokens]
                 if piece.finish is Finish.DECLINED:
@@ -123,7 +136,7 @@ async def _said(chat: ChatModel, rules: str, text: str) -> str:
                     break
         told.set(input_tokens=tokens[0], output_tokens=tokens[1])
     # Half characters and NUL, which a model may well write, can be neither embedded nor stored.
-    return "".join(written)[:LONGEST].encode(errors="ignore").decode().replace("\0", " ")
+    return _Said("".join(written)[:LONGEST].encode(errors="ignore").decode().replace("\0", " "), kept)
 
 
 def _lines(text: str) -> Iterator[str]:

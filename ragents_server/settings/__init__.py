@@ -16,6 +16,7 @@ from ragents_server.settings.agents import Agents
 from ragents_server.settings.batches import Batches
 from ragents_server.settings.caching import Caching
 from ragents_server.settings.documents import Documents
+from ragents_server.settings.identity import Identity
 from ragents_server.settings.limits import Limits
 from ragents_server.settings.models import Models
 from ragents_server.settings.serving import Serving
@@ -24,7 +25,7 @@ PREFIX = "RAGENTS_"
 CLIENTS = frozenset({"RAGENTS_SERVER", "RAGENTS_TOKEN"})  # read by the command `ragents`, not by the server
 
 
-class Settings(Batches, Agents, Caching, Models, Documents, Limits, Admission, Serving, BaseSettings):
+class Settings(Batches, Agents, Caching, Models, Documents, Limits, Admission, Identity, Serving, BaseSettings):
     """What the server is told by its environment; a secret may also come from a file named by NAME_FILE."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)

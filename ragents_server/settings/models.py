@@ -35,6 +35,20 @@ class Models(BaseModel):
     chat_key: SecretStr | None = Field(
         None, description="The chat model's API key; unset: the provider's own variable, and none to a URL of yours."
     )
+    chat_fallbacks: str = Field(
+        "",
+        description="Models asked in turn while the chat model fails: PROVIDER:MODEL or PROVIDER:MODEL@BASE_URL, commas"
+        " between; empty: none.",
+    )
+    chat_fallback_key: SecretStr | None = Field(
+        None, description="The fallbacks' API key; unset: the provider's own variable, and none to a URL of yours."
+    )
+    attempts: int = Field(
+        3,
+        ge=1,
+        le=10,
+        description="Times that a call asks a failing provider at most; retries have a budget.",
+    )
     chat_temperature: float = Field(0.7, ge=0, le=2, description="The chat model's temperature.")
     chat_tokens: int = Field(2000, ge=1, le=1_000_000, description="Tokens the chat model may write.")
     chat_timeout: Seconds = Field(

@@ -1,34 +1,23 @@
 """Settings: who is served, where, and how long."""
 
-from pathlib import Path
-from typing import Annotated
+from pydantic import BaseModel, Field
 
-from pydantic import AfterValidator, BaseModel, Field
-
-from ragents_server.settings.kinds import Seconds
-
-
-def _address(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if not (host and colon and port.isdigit() and int(port) < 65536):
-        raise ValueError("must be HOST:NUMBER, such as 127.0.0.1:50051 or [::1]:50051")
-    return value
+from ragents_server.settings.kinds import Address, Seconds
 
 
 class Serving(BaseModel):
     """Who is served, where, and how long."""
 
-    listen: Annotated[str, AfterValidator(_address)] = Field(
-        "127.0.0.1:50051", description="Where the gRPC server listens, HOST:NUMBER."
-    )
-    plaintext: bool = Field(False, description="Allow a plaintext listener that is not on loopback, behind a mesh.")
-    reflection: bool = Field(True, description="Serve gRPC reflection, for grpcurl.")
-    keys: Path | None = Field(None, description="File of API keys: JSON, SHA-256 of the token to its caller.")
+    listen: Address = Field("127.0.0.1:50051", description="Where the gRPC server listens, HOST:NUMBER.")
     deadline: Seconds = Field(60, description="Seconds a call may take when its caller sets no deadline.")
     max_deadline: Seconds = Field(300, description="Seconds a call may take at most.")
     upload_deadline: Seconds = Field(3600, description="Seconds an upload stream may take at most.")
     max_message: int = Field(4 * 2**20, ge=2**16, le=2**30, description="Bytes of a message at most.")
     max_metadata: int = Field(16 * 2**10, ge=2**12, le=2**20, description="Bytes of a call's metadata at most.")
+    connection_age: Seconds = Field(
+        300,
+        description="Seconds after which a client is asked to connect anew, so that new servers get calls; 0: never.",
+    )
     lame_duck: Seconds = Field(2, description="Seconds between SIGTERM's NOT_SERVING and the end of new calls.")
     grace: Seconds = Field(30, description="Seconds that calls under way have to end after that.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR.")

@@ -10,6 +10,7 @@ BENCHES = {
     "main": "scripts.benchmarks.main",
     "cache": "scripts.benchmarks.cache",
     "agents": "scripts.benchmarks.agents",
+    "limits": "scripts.benchmarks.limits",
 }
 SCRIPT = Script(
     command="scripts/bench",

@@ -15,6 +15,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from ragents_client.v1 import Question, Turn
+from ragents_server.admission.gate import Gate
 from ragents_server.agents.agent import Kit
 from ragents_server.agents.turns import Turns
 from ragents_server.caller import Caller
@@ -159,6 +160,10 @@ async def _ours(url: str) -> AsyncIterator[Ours]:
     """As the server opens it, with an agent that needs none of the parts of a kit."""
     await migrate(url, resources.files("ragents_server") / "checkpoints" / "migrations")
     settings = Settings(agents=f"{talk.__name__}:build", agent="talk")
-    async with open_pool(url, size=POOL) as pool, open_agency(settings, pool, lambda *_: cast("Kit", None)) as agency:
+    gate = Gate(settings.executions, settings.queue)
+    async with (
+        open_pool(url, size=POOL) as pool,
+        open_agency(settings, pool, lambda *_: cast("Kit", None), gate) as agency,
+    ):
         loaded = await agency.roster.loaded()
         yield Ours(pool, agency.turns, cast("Saver", loaded.saver))

@@ -11,6 +11,8 @@ FAULTS = {
     "single-flight": "scripts.faulting.single_flight",
     "redis-away": "scripts.faulting.redis_away",
     "agents": "scripts.faulting.agents",
+    "limits": "scripts.faulting.limits",
+    "model": "scripts.faulting.model_away",
 }
 SCRIPT = Script(
     command="scripts/faults",

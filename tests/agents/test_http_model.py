@@ -12,7 +12,10 @@ import pytest_asyncio
 
 from ragents_server.agents import graph, react
 from ragents_server.errors import ContextTooLong, ModelQuota, ModelUnavailable, RagentsError
+from ragents_server.models.guarded import Choice, GuardedChat
+from ragents_server.models.guarded_langchain import for_agents
 from ragents_server.models.providers import open_chat
+from ragents_server.models.upstream import Upstream
 from ragents_server.rag.prompted import PromptedWriter
 from tests.agents.turns import Library, Talk, library
 from tests.openai_server import Call, Fault, Messages, OpenAIServer, Reply, openai_server
@@ -34,6 +37,49 @@ async def talking(books: Library, agent: Any, **options: Any) -> AsyncIterator[t
     given = {"key": "k", "temperature": 0.0, "max_tokens": 2000, "timeout": 20.0, **options}
     async with openai_server() as server, open_chat("openai:stub", url=server.url, **given) as chat:
         yield books.talk(agent.build, chat.langchain, writer=PromptedWriter(chat)), server
+
+
+@asynccontextmanager
+async def chained(books: Library, agent: Any) -> AsyncIterator[tuple[Talk, OpenAIServer, OpenAIServer]]:
+    """As a server has it: the model behind its breaker, and another one for when it fails."""
+    given: Any = {"key": "k", "temperature": 0.0, "max_tokens": 2000, "timeout": 20.0}
+    async with (
+        openai_server() as first,
+        openai_server() as second,
+        open_chat("openai:stub", url=first.url, **given) as chat,
+        open_chat("openai:spare", url=second.url, **given) as spare,
+    ):
+        guarded = GuardedChat([Choice(Upstream(one.model), one) for one in (chat, spare)])
+        yield books.talk(agent.build, for_agents(guarded), writer=PromptedWriter(guarded)), first, second
+
+
+async def test_react_goes_on_when_its_model_fails_once(books: Library) -> None:
+    async with chained(books, react) as (talk, first, second):
+        faults = [Fault(503)]
+        first.answers = lambda messages: faults.pop() if faults else answering(messages)
+        told = await talk.ask("When did the harbour of Oslo freeze?")
+    assert told.answer is not None
+    assert told.text == told.shown() == "The harbour of Oslo froze in January 1838 [1]."
+    assert told.answer.usage.model == "openai:stub"
+    assert (len(first.requests), len(second.requests)) == (3, 0)
+
+
+@pytest.mark.parametrize("agent", [react, graph])
+async def test_another_model_plays_the_agent_while_the_first_one_fails_and_is_named(books: Library, agent: Any) -> None:
+    async with chained(books, agent) as (talk, first, second):
+        first.answers = lambda messages: Fault(503)
+        second.answers = answering
+        told = await talk.ask("When did the harbour of Oslo freeze?")
+    assert told.answer is not None
+    assert told.answer.usage.model == "openai:spare"
+
+
+async def test_what_a_model_began_to_say_is_not_begun_again_by_another(books: Library) -> None:
+    async with chained(books, react) as (talk, first, second):
+        first.answers = lambda messages: Reply(["Let me "], cut="hard")
+        with pytest.raises(ModelUnavailable):
+            await talk.ask("When did the harbour of Oslo freeze?")
+    assert (len(first.requests), len(second.requests)) == (1, 0)
 
 
 def answering(messages: Messages) -> str | Reply:

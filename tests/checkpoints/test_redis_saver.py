@@ -5,8 +5,9 @@ import logging
 
 import pytest
 
-from ragents_server.checkpoints.redis import open_redis_saver, require_noeviction
+from ragents_server.checkpoints.redis import open_redis_saver
 from ragents_server.checkpoints.redis_rows import KINDS, keys
+from ragents_server.connections.eviction import require_noeviction
 from ragents_server.connections.redis import RedisUnavailable, open_redis
 from ragents_server.errors import ConfigurationError, InvalidRequest, StateUnavailable
 from tests.checkpoints.graphs import asks, turn
@@ -143,7 +144,7 @@ async def test_an_absent_server_is_unavailable_and_never_an_empty_history() -> N
                 with pytest.raises(StateUnavailable):
                     _ = [one async for one in listing]
         with pytest.raises(RedisUnavailable):
-            await require_noeviction(away)
+            await require_noeviction(away, "RAGENTS_CHECKPOINTS", "conversations")
 
 
 async def test_in_a_cluster_only_the_threads_of_the_server_that_is_away_are_away() -> None:
@@ -166,13 +167,13 @@ async def test_a_redis_that_may_drop_conversations_is_refused(policy: str) -> No
     async with redis("valkey", "--maxmemory-policy", policy) as place:
         assert place.redis is not None
         with pytest.raises(ConfigurationError, match=rf"^RAGENTS_CHECKPOINTS: .*maxmemory-policy {policy}.*noeviction"):
-            await require_noeviction(place.redis)
+            await require_noeviction(place.redis, "RAGENTS_CHECKPOINTS", "conversations")
 
 
 async def test_a_redis_that_may_not_drop_anything_is_taken() -> None:
     async with redis() as place:
         assert place.redis is not None
-        await require_noeviction(place.redis)
+        await require_noeviction(place.redis, "RAGENTS_CHECKPOINTS", "conversations")
 
 
 @pytest.mark.parametrize("policy", ["noeviction", "allkeys-lru"])
@@ -181,10 +182,10 @@ async def test_where_config_is_forbidden_info_tells(policy: str) -> None:
         assert place.redis is not None
         await place.redis.call("x", "ACL", "SETUSER", "default", "-config")
         if policy == "noeviction":
-            await require_noeviction(place.redis)
+            await require_noeviction(place.redis, "RAGENTS_CHECKPOINTS", "conversations")
         else:
             with pytest.raises(ConfigurationError, match="allkeys-lru"):
-                await require_noeviction(place.redis)
+                await require_noeviction(place.redis, "RAGENTS_CHECKPOINTS", "conversations")
 
 
 async def test_a_redis_that_does_not_tell_is_believed_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -192,7 +193,7 @@ async def test_a_redis_that_does_not_tell_is_believed_with_a_warning(caplog: pyt
         assert place.redis is not None
         await place.redis.call("x", "ACL", "SETUSER", "default", "-config", "-info")
         with caplog.at_level(logging.WARNING):
-            await require_noeviction(place.redis)
+            await require_noeviction(place.redis, "RAGENTS_CHECKPOINTS", "conversations")
     assert "does not tell its maxmemory-policy" in caplog.text
 
 

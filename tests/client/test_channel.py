@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from ragents_client import AsyncClient, Client, ClientClosed, Draining, MessageTooLarge, Unreachable
+from ragents_client import AsyncClient, Client, ClientClosed, Draining, MessageTooLarge, RagentsError, Unreachable
 from ragents_client.channel import hosts_of, is_loopback, service_config
 from ragents_client.contract import all_methods
 from ragents_client.testing import ReceivedCall, scripted_server
@@ -30,7 +31,7 @@ def test_only_what_does_nothing_twice_is_sent_again() -> None:
     names = {f"{one['service']}/{one['method']}" for one in method["name"]}
     assert "ragents.v1.QueryService/Query" in names
     assert "grpc.health.v1.Health/Check" not in names
-    assert method["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
+    assert method["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]
     assert json.loads(service_config([unmarked]))["methodConfig"] == []
 
 
@@ -130,6 +131,36 @@ def test_the_servers_own_wait_holds_the_next_attempt_back(connect: Any) -> None:
     with scripted_server({"Query": drain}) as server, connect(server.address) as rag, pytest.raises(Unreachable):
         rag.query("who?")
     assert server.count("Query") == 1
+
+
+def refusing(code: grpc.StatusCode, pushback: int, times: int = 1) -> Any:
+    """Refuses so often, then answers."""
+    left = [pushback] * times
+
+    def serve(call: ReceivedCall) -> Any:
+        if left:
+            call.context.set_trailing_metadata((("grpc-retry-pushback-ms", str(left.pop())),))
+            call.context.abort(code, "not now")
+        return ANSWER
+
+    return serve
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE])
+def test_a_refusal_that_names_a_wait_is_sent_again_after_it(connect: Any, code: grpc.StatusCode) -> None:
+    with scripted_server({"Query": refusing(code, 700)}) as server, connect(server.address) as rag:
+        began = time.monotonic()
+        assert rag.query("who?") == ANSWER
+        assert time.monotonic() - began >= 0.7
+        assert server.count("Query") == 2
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE])
+def test_a_refusal_that_is_not_to_be_sent_again_is_told_at_once(connect: Any, code: grpc.StatusCode) -> None:
+    with scripted_server({"Query": refusing(code, -1)}) as server, connect(server.address) as rag:
+        with pytest.raises(RagentsError):
+            rag.query("who?")
+        assert server.count("Query") == 1
 
 
 def test_an_answer_beyond_the_usual_4_mb_arrives(connect: Any) -> None:

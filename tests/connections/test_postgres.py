@@ -130,3 +130,15 @@ async def test_a_wrong_password_and_an_unknown_database_are_configuration_errors
             with pytest.raises(ConfigurationError, match=r"RAGENTS_DATABASE: .*(password|does not exist)"):
                 async with open_connection(wrong, command_timeout=1):
                     pass
+
+
+async def test_while_the_database_is_known_to_be_away_nothing_waits_for_it(embedded: str) -> None:
+    async with open_pool(embedded) as pool:
+        pool.away = True
+        with pytest.raises(UNAVAILABLE):
+            await pool.fetchval("SELECT 1")
+        with pytest.raises(UNAVAILABLE):
+            async with pool.acquire():
+                pass
+        pool.away = False
+        assert await pool.fetchval("SELECT 1") == 1

@@ -1,6 +1,7 @@
 """What a caller sees of the guards, through a real channel."""
 
 import logging
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,17 @@ from ragents_client.v1 import (
     QueryServiceStub,
     Question,
 )
+from ragents_server.errors import (
+    BudgetSpent,
+    Draining,
+    ModelQuota,
+    ModelUnavailable,
+    Overloaded,
+    RagentsError,
+    RateLimited,
+    StateUnavailable,
+)
+from ragents_server.interceptors.errors import pushback_of
 from ragents_server.interceptors.identity import RULES
 from ragents_server.rag import retrieval
 from ragents_server.server import SERVICES
@@ -103,9 +115,17 @@ def test_acting_for_a_user_needs_its_scope(grpc_channel: grpc.Channel) -> None:
 def test_every_rpc_of_the_contract_has_a_rule() -> None:
     from google.protobuf.descriptor_pool import Default
 
-    methods = {method.name for name in SERVICES for method in Default().FindServiceByName(name).methods}
+    methods = {f"/{name}/{method.name}" for name in SERVICES for method in Default().FindServiceByName(name).methods}
     assert methods <= set(RULES)
-    assert set(RULES) - methods == {"ServerReflectionInfo"}
+    assert set(RULES) - methods == {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"}
+
+
+def test_an_rpc_without_a_rule_is_denied_to_everybody(
+    grpc_channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(RULES, "/ragents.v1.QueryService/Query")
+    error = failed(QueryServiceStub(grpc_channel).Query, ASK, metadata=bearer("ada"))
+    assert error.code() == grpc.StatusCode.PERMISSION_DENIED
 
 
 def test_malformed_bytes_are_an_invalid_argument_and_nothing_of_the_parser_leaks(grpc_channel: grpc.Channel) -> None:
@@ -198,3 +218,26 @@ def test_a_call_without_a_deadline_ends_by_the_servers(
     assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert details(error)["ErrorInfo"].reason == "DEADLINE_TOO_SHORT"
     assert "20 s" in error.details()  # the default deadline of these settings
+
+
+@pytest.mark.parametrize(
+    ("error", "remaining", "pushback"),
+    [
+        (RateLimited("no", retry_after=2.0, limit="user"), 30, 2001),
+        (RateLimited("no", retry_after=2.0, limit="user"), math.inf, 2001),
+        (RateLimited("no", retry_after=2.0, limit="user"), 1.5, -1),
+        (Overloaded("no"), 30, -1),
+        (BudgetSpent("no"), 30, -1),
+        (Overloaded("no", retry_after=0.5), 30, 501),
+        (ModelQuota("no", retry_after=3.0), 30, 3001),
+        (ModelQuota("no", retry_after=60.0), 30, -1),
+        (ModelUnavailable("no"), 30, -1),
+        (ModelUnavailable("no", retry_after=0.5), 30, -1),
+        (Draining("no"), 30, None),
+        (StateUnavailable("no"), 30, None),
+    ],
+)
+def test_clients_are_told_to_wait_only_where_that_fits_and_helps(
+    error: RagentsError, remaining: float, pushback: int | None
+) -> None:
+    assert pushback_of(error, remaining) == pushback

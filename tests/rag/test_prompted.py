@@ -21,6 +21,7 @@ from ragents_client.v1.answer_pb2 import (
     REFUSAL_REASON_DECLINED,
     REFUSAL_REASON_NO_PASSAGES,
     REFUSAL_REASON_NOT_ANSWERED,
+    REWRITING_EXPAND,
     Passage,
     Question,
 )
@@ -411,9 +412,12 @@ async def test_a_failing_model_is_a_status_of_the_contract(model: OpenAIServer) 
         (Fault(429, headers={"Retry-After": "17"}), ModelQuota, 17),
         (Fault(400, '{"error": {"message": "x", "code": "context_length_exceeded"}}'), ContextTooLong, None),
     ]
-    async with prompted(model, chat_timeout=1) as address, AsyncClient(address) as client:
+    async with prompted(model, chat_timeout=1, attempts=1) as address, AsyncClient(address) as client:
         await client.put_documents([("harbour.txt", HARBOUR.encode())])
-        for reply, kind, wait in cases:
+        for number, (reply, kind, wait) in enumerate(cases):
+            if number % 2 == 0:  # one failure more in a row, and it would be left alone
+                model.answers = lambda messages: "The harbour of Oslo froze in January 1838 [1]."
+                await client.query(f"When did harbour {number} freeze?", timeout=30)
             model.answers = lambda messages, reply=reply: reply  # type: ignore[misc]
             with pytest.raises(RagentsError) as caught:
                 await client.query("When did the harbour freeze?", timeout=30)
@@ -512,3 +516,31 @@ async def test_documents_are_data_even_to_a_model_that_obeys_them(model: OpenAIS
     [boundary] = set(re.findall(r"^--- (\w{16}) passage 1 begins$", quoted(body["messages"]), re.MULTILINE))
     assert boundary != "0123456789abcdef"
     assert boundary in body["messages"][0]["content"]
+
+
+async def test_a_fallbacks_answer_is_named_and_never_served_as_the_first_ones(model: OpenAIServer) -> None:
+    asked = "When did the harbour freeze?"
+    async with openai_server() as spare:
+        spare.answers = lambda messages: "The harbour of Oslo froze in 1838 [1]."
+        fallbacks = f"openai:spare@{spare.url}"
+        async with prompted(model, chat_fallbacks=fallbacks) as address, AsyncClient(address) as client:
+            await client.put_documents([("harbour.txt", HARBOUR.encode())])
+            model.answers = lambda messages: Fault(401)
+            for _ in range(2):
+                assert (await client.query(asked, timeout=30)).usage.model == "openai:spare"
+                await client.retrieve(asked, rewriting=REWRITING_EXPAND, timeout=30)
+            assert len(spare.requests) == 4, "neither the answer nor the rewritten question is kept"
+            model.answers = lambda messages: "The harbour of Oslo froze in January 1838 [1]."
+            for _ in range(2):
+                answer = await client.query(asked, timeout=30)
+                assert (answer.usage.model, answer.text) == (
+                    "openai:stub",
+                    "The harbour of Oslo froze in January 1838 [1].",
+                )
+            assert len(spare.requests) == 4
+
+
+async def test_a_wrong_fallback_is_told_by_the_name_of_its_setting(model: OpenAIServer) -> None:
+    with pytest.raises(ConfigurationError, match="RAGENTS_CHAT_FALLBACKS: 'nonsense' is not PROVIDER:MODEL"):
+        async with prompted(model, chat_fallbacks="nonsense"):
+            pass

@@ -58,6 +58,20 @@ def test_no_turn_is_lost_or_kept_twice_and_the_controls_find_what_is() -> None:
     assert figures["control_unfenced_wrong"]["value"] >= 1
 
 
+def test_no_replica_admits_more_than_the_limit_they_share_and_those_that_do_not_share_it_do() -> None:
+    figures = short("limits")
+    assert figures["admitted_over"]["value"] == figures["waiting_admitted_over"]["value"] == 0
+    assert figures["obeying_share"]["value"] >= 0.99
+    assert figures["control_unshared_admitted_over"]["value"] >= 1
+
+
+def test_a_failing_model_is_left_alone_and_the_control_finds_what_is_not() -> None:
+    figures = short("model")
+    assert figures["upstream_ratio"]["value"] <= 1.1 < figures["control_upstream_ratio"]["value"]
+    assert figures["quota_asked_too_soon"]["value"] == figures["hanging_left"]["value"] == 0
+    assert figures["fallback_answered"]["value"] == figures["fallback_calls"]["value"]
+
+
 def test_an_unknown_test_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         faults.main(["nothing"])

@@ -49,10 +49,13 @@ class Running:
         return self.process.returncode
 
 
+UNLIMITED = {"requests_per_minute": 0, "requests_per_hour": 0}  # where limits are not what is looked at
+
+
 def environment(**settings: object) -> dict[str, str]:
     """This process' environment with these settings and no others."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("RAGENTS_")}
-    given = {"listen": "127.0.0.1:0", "parsers": 1, "lame_duck": 0.2} | settings
+    given = {"listen": "127.0.0.1:0", "parsers": 1, "lame_duck": 0.2} | UNLIMITED | settings
     return plain | {f"RAGENTS_{name.upper()}": str(value) for name, value in given.items()}
 
 

@@ -36,7 +36,8 @@ class CachedStrategy:
         if facts.reads and (hit := await slot.get(_rewritten)) is not None:
             return hit.value
         made = await self._strategy(question)
-        await slot.put(Rewrite(text=made.text, searches=made.searches).SerializeToString())
+        if made.kept:
+            await slot.put(Rewrite(text=made.text, searches=made.searches).SerializeToString())
         return made
 
 

@@ -1,4 +1,4 @@
-"""Whether a Redis may drop what it keeps to make room: then it must not keep state."""
+"""Whether a Redis may drop what it keeps to make room: then it must keep nothing that counts."""
 
 import logging
 from typing import Any
@@ -9,17 +9,17 @@ from ragents_server.errors import ConfigurationError
 log = logging.getLogger(__name__)
 
 
-async def require_noeviction(redis: Redis, setting: str = "RAGENTS_CHECKPOINTS") -> None:
+async def require_noeviction(redis: Redis, setting: str, kept: str) -> None:
     """Raises ConfigurationError where it may drop keys, RedisUnavailable where it is away.
 
-    A Redis that does not tell is believed, with a warning.
+    The error names the setting, and what is kept there. A Redis that does not tell is believed, with a warning.
     """
     policy = await _asked(redis, "CONFIG", "GET", "maxmemory-policy") or await _asked(redis, "INFO", "memory")
     if policy is None:
         log.warning("%s: that Redis does not tell its maxmemory-policy, which must be noeviction", setting)
     elif policy != "noeviction":
         raise ConfigurationError(
-            f"{setting}: that Redis drops what it keeps when it is full (maxmemory-policy {policy}): "
+            f"{setting}: that Redis drops {kept} when it is full (maxmemory-policy {policy}): "
             "set it to noeviction, or use another one"
         )
 

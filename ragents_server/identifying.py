@@ -1,0 +1,53 @@
+"""Who is known to the server: the authenticators that are set, one after the other; opened and closed here."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ragents_server.connections.statements import Pool
+from ragents_server.errors import ConfigurationError
+from ragents_server.identity.authentication import Authenticator, Chain
+from ragents_server.identity.keys import read_keys
+from ragents_server.identity.stored_keys import open_stored_keys
+from ragents_server.settings import Settings
+
+if TYPE_CHECKING:
+    from ragents_server.identity.signed_tokens import SignedTokens
+
+
+@asynccontextmanager
+async def open_authenticator(settings: Settings, pool: Pool) -> AsyncIterator[Authenticator | None]:
+    """Asks each in turn; None where everybody is the local caller. ConfigurationError for a file that will not do."""
+    async with AsyncExitStack() as stack:
+        authenticators: list[Authenticator] = []
+        if settings.keys is not None:
+            authenticators.append(read_keys(settings.keys))
+        if "keys" in settings.identities:
+            authenticators.append(await stack.enter_async_context(open_stored_keys(pool, trust=settings.keys_ttl)))
+        if "jwt" in settings.identities:
+            signed = signed_tokens(settings)
+            stack.push_async_callback(signed.aclose)
+            authenticators.append(signed)
+        yield Chain(authenticators) if authenticators else None
+
+
+def signed_tokens(settings: Settings) -> "SignedTokens":
+    """Those of the provider that is set; ConfigurationError names what is missing."""
+    for name in ("jwt_issuer", "jwt_audience", "jwt_keys"):
+        if not getattr(settings, name):
+            raise ConfigurationError(f"RAGENTS_{name.upper()}: needed with RAGENTS_IDENTITY={settings.identity}")
+    try:
+        from ragents_server.identity.key_sets import KeySet, require_sound
+        from ragents_server.identity.signed_tokens import Provider, SignedTokens
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"RAGENTS_IDENTITY: `jwt` needs the package {error.name}; install ragents-grpc[jwt]"
+        ) from None
+    require_sound(settings.jwt_keys)
+    provider = Provider(settings.jwt_issuer, settings.jwt_audience, settings.signatures, settings.jwt_tenant_claim)
+    return SignedTokens(provider, KeySet(settings.jwt_keys))
+
+
+def identifies(settings: Settings) -> bool:
+    """Whether callers need a credential."""
+    return settings.keys is not None or bool(settings.identities)
