@@ -50,6 +50,7 @@ class Workers:
         self._none = asyncio.Event()  # nothing runs
         self._none.set()
         self._stopped = False
+        self._away = False  # the queue's store, as the last look found
 
     @property
     def running(self) -> Collection[Lease]:
@@ -119,8 +120,11 @@ class Workers:
         try:
             job = await self._queue.take(self._turns.order())
         except Exception as error:  # noqa: BLE001 - the next look tries again
-            _note("taking a job", error)
+            if not self._away:  # once, not with every look
+                _note("taking a job", error)
+            self._away = _is_away(error)
             return None
+        self._away = False
         if job is not None:
             self._turns.took(job.priority)
         return job

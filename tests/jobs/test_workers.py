@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
@@ -22,7 +23,7 @@ from ragents_server.caller import Caller, current_caller
 from ragents_server.errors import InvalidRequest, ModelUnavailable, NotFound, Overloaded, RequestIdReused
 from ragents_server.facts import current_facts
 from ragents_server.jobs.batches import Batches
-from ragents_server.jobs.queue import Queue
+from ragents_server.jobs.queue import Job, Queue
 from ragents_server.jobs.records import Records
 from ragents_server.jobs.retries import Retries
 from ragents_server.jobs.workers import Workers
@@ -248,6 +249,31 @@ async def test_a_worker_whose_lease_went_to_another_stops_and_changes_nothing(pl
             job.lease, Records().outcome(batch_id("a"), BatchItem(answer=Answer(text="mine")))
         )
         assert (await one.items("a"))[0].answer.text == "mine"
+
+
+async def test_without_work_looks_become_rare(place: Place) -> None:
+    """At most one a second in the end; a submission here is seen at once."""
+    run = Answering()
+    one = office(place, run)
+    looks: list[float] = []
+    enough = asyncio.Event()
+    take = one.queue.take
+
+    async def counted(priorities: Sequence[int]) -> Job | None:
+        looks.append(asyncio.get_running_loop().time())
+        if len(looks) >= 8:
+            enough.set()
+        return await take(priorities)
+
+    one.queue.take = counted  # type: ignore[method-assign]
+    async with one.workers.working():
+        await enough.wait()
+        pauses = [later - earlier for earlier, later in pairwise(looks)]
+        assert all(pause > 0.04 for pause in pauses) and pauses[-1] > 0.9 and sum(pauses) > 2.5
+        await one.submit("a", "q")
+        began = asyncio.get_running_loop().time()
+        await one.items("a")
+        assert asyncio.get_running_loop().time() - began < 0.9
 
 
 async def test_a_damaged_question_is_told_as_such_and_never_asked(place: Place) -> None:

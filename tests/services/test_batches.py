@@ -22,7 +22,9 @@ from ragents_client.v1 import (
     Question,
     SubmitBatchRequest,
 )
+from ragents_server.connections.postgres import open_connection
 from ragents_server.services.batch_checks import fitting
+from tests.postgres_servers import embedded_database
 from tests.servers import bearer, keys_file, running_server
 from tests.services import calls
 
@@ -70,8 +72,9 @@ async def refused(coming: Any) -> grpc.aio.AioRpcError:
 def keys(tmp_path: Path) -> Path:
     return keys_file(
         tmp_path,
-        ada={"tenant": "acme", "user": "ada", "scopes": ["ask", "write"]},
+        ada={"tenant": "acme", "user": "ada", "scopes": ["ask", "write"], "priority": "HIGH"},
         bob={"tenant": "acme", "user": "bob"},
+        lowly={"tenant": "acme", "user": "lowly", "priority": "LOW"},
         zoe={"tenant": "other", "user": "ada"},
         narrow={"tenant": "acme", "user": "narrow", "collections": ["open"]},
     )
@@ -181,6 +184,20 @@ async def test_what_is_wrong_is_told_field_by_field(queued: Asked) -> None:
 async def test_a_collection_that_is_not_granted_cannot_be_asked_later_either(queued: Asked) -> None:
     error = await refused(queued.submit("r", "Why?", who="narrow"))
     assert error.code() == grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_a_batch_is_no_more_urgent_than_its_caller_may_be(keys: Path) -> None:
+    """What is stored, and so what it is taken and worked for with."""
+    async with embedded_database() as database:
+        settings: dict[str, Any] = {"database": database, "keys": keys, "batch_workers": 0}
+        async with running_server(**settings) as address, grpc.aio.insecure_channel(address) as channel:
+            asked, stored = Asked(channel), {}
+            for who, priority in (("lowly", "CRITICAL"), ("ada", "high"), ("bob", "")):
+                how = {"x_ragents_priority": priority} if priority else {}
+                stored[(await asked.submit("r", "Why?", who=who, **how)).id] = who
+            async with open_connection(database, command_timeout=10) as connection:
+                rows = await connection.fetch("SELECT batch, priority FROM batch_items")
+    assert {stored[row["batch"]]: row["priority"] for row in rows} == {"lowly": 0, "ada": 2, "bob": 1}
 
 
 async def test_an_unknown_priority_is_refused(queued: Asked) -> None:
