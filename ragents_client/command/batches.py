@@ -13,7 +13,7 @@ from ragents_client.client import Client
 from ragents_client.command.asking import Collections, Fresh, NoCache, TopK, Where, cache_mode, options_of
 from ragents_client.command.connection import Connection, connection
 from ragents_client.command.exits import ALSO, Exit
-from ragents_client.command.screen import complain, err, patience, print_json, say
+from ragents_client.command.screen import clean, complain, err, patience, print_json, say
 from ragents_client.command.threads import when
 from ragents_client.status import error_of_item
 from ragents_client.v1 import BATCH_STATE_CANCELLED, BATCH_STATE_DONE, Batch, BatchItem, BatchState
@@ -66,7 +66,7 @@ def submit(
         with patience(settings.server):
             submitted = rag.submit_batch(asked, request_id=request_id, **options)
         if wait:
-            complain(f"batch {submitted.id}")
+            typer.echo(clean(f"batch {submitted.id}"), err=True)
             raise typer.Exit(show_outcomes(settings, rag, waited_for(rag, submitted)))
     print_json(submitted) if settings.json else say(submitted.id)
 
@@ -81,7 +81,7 @@ def show(context: typer.Context, batch_id: BatchId, wait: Wait = False) -> None:
         if wait:
             found = waited_for(rag, found)
         elif not settings.json:
-            complain(summary(found))
+            typer.echo(clean(summary(found)), err=True)
         raise typer.Exit(show_outcomes(settings, rag, found))
 
 
