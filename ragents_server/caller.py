@@ -1,7 +1,8 @@
 """Who asks: the identity that keys all data."""
 
+import json
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 SCOPES = ("ask", "write", "act_for_users", "admin")
 PRIORITIES = ("LOW", "NORMAL", "HIGH", "CRITICAL")
@@ -34,6 +35,21 @@ class Caller:
 
 
 LOCAL = Caller(tenant="local", user="local", quota="local")
+
+
+def to_text(caller: Caller) -> str:
+    """The caller, as it is kept with what is worked at without a call."""
+    return json.dumps({**asdict(caller), **{name: sorted(getattr(caller, name)) for name in _sets()}})
+
+
+def from_text(text: str) -> Caller:
+    """The caller that `to_text` was given."""
+    fields = json.loads(text)
+    return Caller(**{**fields, **{name: frozenset(fields[name]) for name in _sets() if name in fields}})
+
+
+def _sets() -> list[str]:
+    return [name for name, kind in Caller.__annotations__.items() if "frozenset" in str(kind)]
 
 
 _current: ContextVar[Caller] = ContextVar("caller", default=LOCAL)

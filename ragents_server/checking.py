@@ -6,7 +6,7 @@ from contextlib import aclosing
 from ragents_server.cache.stores import CacheUnavailable, Key
 from ragents_server.connections.postgres import is_unavailable
 from ragents_server.connections.redis import RedisUnavailable
-from ragents_server.errors import RagentsError
+from ragents_server.errors import RagentsError, StateUnavailable
 from ragents_server.models.chat import ChatModel, Message
 from ragents_server.operations import prepare_database, require_sound, say
 from ragents_server.settings import PREFIX, Settings, is_secret
@@ -30,6 +30,7 @@ async def check(settings: Settings) -> int:
             await _chat_model_answers(settings, parts),
             await _agents_answer(parts),
             await _limits_answer(parts),
+            await _queue_answers(parts),
         ]
         say(f"ready in {time.monotonic() - started:.1f} s" if all(answers) else "not ready")
     return 0 if all(answers) else 1
@@ -70,6 +71,19 @@ async def _agents_answer(parts: Parts) -> bool:
         say(f"checkpoints: does not answer ({error})")
         return False
     say(f"agents: {', '.join(sorted(loaded.agents))}: ok")
+    return True
+
+
+async def _queue_answers(parts: Parts) -> bool:
+    """Asks the queue of batches, in its Redis or in the database."""
+    try:
+        sizes = await parts.queueing.queue.sizes()
+    except Exception as error:
+        if not (isinstance(error, StateUnavailable) or is_unavailable(error)):
+            raise
+        say(f"queue: does not answer ({error})")
+        return False
+    say(f"queue: {sizes.waiting} questions without an outcome, {sizes.dead} dead letters: ok")
     return True
 
 

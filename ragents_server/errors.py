@@ -23,6 +23,7 @@ RagentsError
 ├── ModelMismatch           FAILED_PRECONDITION
 ├── CheckpointTooNew        FAILED_PRECONDITION
 ├── CheckpointCorrupt       DATA_LOSS
+│   └── JobCorrupt          DATA_LOSS             one question of a batch
 ├── Unimplemented           UNIMPLEMENTED
 └── InternalError           INTERNAL              an incident id, nothing else
 ConfigurationError          exit status 78        the server cannot start as configured
@@ -248,6 +249,12 @@ class CheckpointCorrupt(RagentsError):
     code = grpc.StatusCode.DATA_LOSS
     reason = reasons.ERROR_REASON_CHECKPOINT_CORRUPT
     advice = "Restore the thread from a backup, or begin a new one; the saved state was left untouched."
+
+
+class JobCorrupt(CheckpointCorrupt):
+    """What is stored of one question of a batch fails its integrity check."""
+
+    advice = "Submit the question again."
 
 
 class Unimplemented(RagentsError):

@@ -32,7 +32,7 @@ class Limits:
     async def prepare(self) -> None:
         """ConfigurationError for a Redis that may forget limits; raises RedisUnavailable while it is away."""
         if self.redis is not None:
-            await require_noeviction(self.redis, "RAGENTS_LIMITS", "limits")
+            await require_noeviction(self.redis, "RAGENTS_LIMITS", "limits and batches")
 
 
 @asynccontextmanager

@@ -41,9 +41,16 @@ async def serve(settings: Settings, stopped: Callable[[], Awaitable[bool]]) -> i
         log.info("ragents-server %s listens on %s", version("ragents-grpc"), server.address)
         async with kept(server, parts):
             lame_duck = await stopped()
-            await server.drain(settings.lame_duck if lame_duck else 0, settings.grace, parts.agency.turns)
+            await drain(server, parts, settings.lame_duck if lame_duck else 0, settings.grace)
     log.info("stopped")
     return 0
+
+
+async def drain(server: Server, parts: Parts, lame_duck: float, grace: float) -> None:
+    """Ends what is under way: calls, and questions of batches, of which no more are taken from now on."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(parts.queueing.workers.drain(grace))
+        group.create_task(server.drain(lame_duck, grace, parts.agency.turns))
 
 
 def _spare_collector() -> None:
@@ -75,7 +82,7 @@ async def _keep(server: Server, parts: Parts) -> None:
     while not await _prepared(parts):  # noqa: ASYNC110 - nothing tells when a database comes up
         await asyncio.sleep(PREPARE_PAUSE)
     await server.set_ready(True)
-    async with asyncio.TaskGroup() as group:
+    async with parts.queueing.workers.working(), asyncio.TaskGroup() as group:
         group.create_task(_watch(server, parts))
         group.create_task(_resume(parts))
         group.create_task(parts.agency.keeping.keep())
@@ -117,7 +124,7 @@ async def prepare_database(parts: Parts) -> None:
 async def migrate_schema(url: str) -> None:
     """Brings the database's schema up to this release."""
     await require_vector(url)
-    for package in ("index", "checkpoints", "identity"):
+    for package in ("index", "checkpoints", "identity", "jobs"):
         await migrate(url, resources.files("ragents_server") / package / "migrations")
 
 

@@ -183,7 +183,7 @@ def add_services(server: grpc.aio.Server, settings: Settings, parts: Parts) -> N
     """Those of the contract."""
     caches = parts.caches
     add_QueryServiceServicer_to_server(
-        QueryService(parts.engine, parts.retriever, caches.repeats),  # type: ignore[abstract]
+        QueryService(parts.engine, parts.retriever, caches.repeats, parts.queueing.batches, settings.max_message),
         server,
     )
     add_DocumentServiceServicer_to_server(

@@ -31,6 +31,7 @@ from ragents_server.models.guarded import Choice, GuardedChat
 from ragents_server.models.metered import Metering
 from ragents_server.models.providers import open_chat, open_provider_embeddings
 from ragents_server.models.upstream import Upstream
+from ragents_server.queueing import Queueing, open_queueing
 from ragents_server.rag.admitted import AdmittedChatModel, AdmittedRetriever, AdmittedWriter
 from ragents_server.rag.batched import BatchedEmbeddings
 from ragents_server.rag.engine import Answerer, Engine
@@ -63,6 +64,7 @@ class Parts:
     agency: Agency
     limits: Limits
     authenticator: Authenticator | None  # None: everybody is the local caller
+    queueing: Queueing
 
 
 @asynccontextmanager
@@ -89,6 +91,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         kit = partial(kit_of, **given, engine=engine, retriever=retriever, writer=writer)
         agency = await stack.enter_async_context(open_agency(settings, pool, kit, limits.gate))
         authenticator = await stack.enter_async_context(open_authenticator(settings, pool))
+        queueing = await stack.enter_async_context(open_queueing(settings, pool, engine, limits.gate))
         yield Parts(
             url=url,
             embedded=embedded,
@@ -103,6 +106,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             agency=agency,
             limits=limits,
             authenticator=authenticator,
+            queueing=queueing,
         )
 
 

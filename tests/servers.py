@@ -28,7 +28,8 @@ async def running_server(**settings: Any) -> AsyncIterator[str]:
         async with opened(Settings(**given)) as parts, listening(Settings(**given), parts) as server:
             await prepare(parts)
             await server.set_ready(True)
-            yield server.address
+            async with parts.queueing.workers.working():
+                yield server.address
 
 
 @contextmanager

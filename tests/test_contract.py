@@ -23,8 +23,7 @@ BUF = Path(sys.executable).with_name("buf")
 POOL = symbol_database.Default().pool
 METHODS = [method for name in SERVICES for method in POOL.FindServiceByName(name).methods]
 SERVED = ("QueryService", "DocumentService", "AgentService", "CacheService")
-UNBUILT = {"SubmitBatch", "GetBatch", "CancelBatch"}  # of QueryService; the other services are unbuilt as a whole
-BUILT = [method for method in METHODS if method.containing_service.name in SERVED and method.name not in UNBUILT]
+BUILT = [method for method in METHODS if method.containing_service.name in SERVED]
 
 
 def described() -> descriptor_pb2.FileDescriptorSet:

@@ -20,6 +20,7 @@ class Connection:
     insecure_token: bool = False
     timeout: float | None = None
     json: bool = False
+    priority: str = ""
 
     def open(self) -> Client:
         """A client; what cannot be right is a usage error."""
@@ -30,6 +31,7 @@ class Connection:
                 tls=self.ca or self.tls,
                 insecure_token=self.insecure_token,
                 timeout=self.timeout,
+                priority=self.priority,
             )
         except (OSError, ValueError) as wrong:
             raise typer.BadParameter(str(wrong)) from None

@@ -11,8 +11,9 @@ from ragents_server.agents.roster import Loaded, Roster
 from ragents_server.caller import Caller
 from ragents_server.checkpoints.fences import Fence, fenced
 from ragents_server.errors import NotFound, RequestIdReused
+from ragents_server.ids import identity
 from ragents_server.index.page_tokens import after_token, page_token
-from ragents_server.threads.request import identity, thread_key
+from ragents_server.threads.request import thread_key
 from ragents_server.threads.threads import Stored, Threads
 
 if TYPE_CHECKING:

@@ -12,12 +12,18 @@ from ragents_client.v1.cache_pb2 import CacheUse
 from ragents_client.v1.query_service_pb2 import (
     BatchQueryRequest,
     BatchQueryResponse,
+    CancelBatchRequest,
+    CancelBatchResponse,
+    GetBatchRequest,
+    GetBatchResponse,
     QueryRequest,
     QueryResponse,
     RetrieveRequest,
     RetrieveResponse,
     StreamQueryRequest,
     StreamQueryResponse,
+    SubmitBatchRequest,
+    SubmitBatchResponse,
 )
 from ragents_client.v1.query_service_pb2_grpc import QueryServiceServicer
 from ragents_server.caller import Caller, current_caller
@@ -25,11 +31,14 @@ from ragents_server.errors import InvalidRequest
 from ragents_server.execution import current_execution
 from ragents_server.facts import telling
 from ragents_server.incidents import known
+from ragents_server.index.page_tokens import after_token, page_token
+from ragents_server.jobs.batches import Batches
 from ragents_server.rag.admitted import telling_places
 from ragents_server.rag.cached.repeats import Repeats
 from ragents_server.rag.engine import Answerer, last_answer
 from ragents_server.rag.retrieval import Retriever
-from ragents_server.services.checks import check_question
+from ragents_server.services.batch_checks import check_submission, fitting
+from ragents_server.services.checks import check_id, check_page_size, check_question
 from ragents_server.services.context import Context
 from ragents_server.wire import decoded, takes_bytes
 
@@ -40,10 +49,19 @@ BATCH_CONCURRENCY = 8  # questions of one batch that are answered at once
 class QueryService(QueryServiceServicer):
     """Answers questions from the caller's documents; `repeats` None: no response is kept."""
 
-    def __init__(self, answerer: Answerer, retriever: Retriever, repeats: Repeats | None) -> None:
+    def __init__(
+        self,
+        answerer: Answerer,
+        retriever: Retriever,
+        repeats: Repeats | None,
+        batches: Batches,
+        max_message: int,
+    ) -> None:
         self._answerer = answerer
         self._retriever = retriever
         self._repeats = repeats
+        self._batches = batches
+        self._page_bytes = max_message // 2
 
     @takes_bytes
     async def Query(self, request: bytes, context: Context) -> QueryResponse | bytes:  # type: ignore[override]
@@ -96,6 +114,29 @@ class QueryService(QueryServiceServicer):
                 for index, question in enumerate(request.questions)
             ]
         return BatchQueryResponse(items=[item.result() for item in items])
+
+    async def SubmitBatch(self, request: SubmitBatchRequest, context: Context) -> SubmitBatchResponse:
+        """The batch, once it is stored; its questions are as urgent as the call."""
+        caller, priority = current_caller(), current_execution().priority
+        questions = await check_submission(request, caller)
+        batch = await self._batches.submit(caller, request.request_id, questions, priority)
+        return SubmitBatchResponse(batch=batch)
+
+    async def GetBatch(self, request: GetBatchRequest, context: Context) -> GetBatchResponse:
+        """The batch and a page of its items, of fewer than were asked for where they are long."""
+        caller, batch_id = current_caller(), check_id(request.batch_id, "batch_id")
+        size = check_page_size(request.page_size)
+        first = int(after_token(request.page_token, "batch", batch_id) or 0)
+        batch, found = await self._batches.find(caller, batch_id, first, size)
+        items = fitting(found, self._page_bytes)
+        after = first + len(items)
+        token = page_token(str(after), "batch", batch_id) if after < batch.total else ""
+        return GetBatchResponse(batch=batch, items=items, next_page_token=token)
+
+    async def CancelBatch(self, request: CancelBatchRequest, context: Context) -> CancelBatchResponse:
+        """The batch; of a batch that is over nothing changes."""
+        batch = await self._batches.cancel(current_caller(), check_id(request.batch_id, "batch_id"))
+        return CancelBatchResponse(batch=batch)
 
     async def _item(self, index: int, question: Question, caller: Caller, slots: asyncio.Semaphore) -> BatchItem:
         async with slots:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from ragents_server.errors import ConfigurationError
 from ragents_server.settings.admission import Admission
 from ragents_server.settings.agents import Agents
+from ragents_server.settings.batches import Batches
 from ragents_server.settings.caching import Caching
 from ragents_server.settings.documents import Documents
 from ragents_server.settings.identity import Identity
@@ -24,7 +25,7 @@ PREFIX = "RAGENTS_"
 CLIENTS = frozenset({"RAGENTS_SERVER", "RAGENTS_TOKEN"})  # read by the command `ragents`, not by the server
 
 
-class Settings(Agents, Caching, Models, Documents, Limits, Admission, Identity, Serving, BaseSettings):
+class Settings(Batches, Agents, Caching, Models, Documents, Limits, Admission, Identity, Serving, BaseSettings):
     """What the server is told by its environment; a secret may also come from a file named by NAME_FILE."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)

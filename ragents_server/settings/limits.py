@@ -11,7 +11,8 @@ class Limits(BaseModel):
     """How often each user and each tenant may ask; 0 means no such limit."""
 
     limits: SecretStr | None = Field(
-        None, description="Redis that keeps limits for all servers, never evicting; unset: each server by itself."
+        None,
+        description="Redis for limits and queues, never evicting; unset: limits in process, the queue in the database.",
     )
     limits_timeout: float = Field(0.1, ge=0.005, le=2, description="Seconds that a call may wait for that Redis.")
     rate_limit_wait: Seconds = Field(30, description="Seconds a call may wait for its limit; 0: it is refused at once.")

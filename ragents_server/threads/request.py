@@ -4,23 +4,15 @@ Ids are hashes, so that a request that is sent again finds its run and its new t
 """
 
 import hashlib
-import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 from ragents_client.v1.agent_pb2 import Turn
 from ragents_server.caller import Caller
+from ragents_server.ids import identity
 
 GIVEN = re.compile(r"[0-9a-f]{32}")  # an id that a server gave a thread; other names are their users' own
-
-
-def identity(kind: str, *names: str) -> str:
-    """32 hexadecimal digits that stand for these names and nothing else."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name in ("ragents", kind, *names):
-        digest.update(f"{len(name)}:{name}".encode(errors="surrogatepass"))
-    return digest.hexdigest()
 
 
 def thread_key(caller: Caller, thread_id: str) -> str:
@@ -68,18 +60,3 @@ class TurnRequest:
     def reply_to(self) -> str | None:
         """The run that waits on the reply, which is what an interrupt's id names."""
         return self.turn.reply.interrupt_id if self.turn.HasField("reply") else None
-
-
-def to_text(caller: Caller) -> str:
-    """The caller, as it is kept with a run."""
-    return json.dumps({**asdict(caller), **{name: sorted(getattr(caller, name)) for name in _sets()}})
-
-
-def from_text(text: str) -> Caller:
-    """The caller that `to_text` was given."""
-    fields = json.loads(text)
-    return Caller(**{**fields, **{name: frozenset(fields[name]) for name in _sets() if name in fields}})
-
-
-def _sets() -> list[str]:
-    return [name for name, kind in Caller.__annotations__.items() if "frozenset" in str(kind)]

@@ -17,11 +17,11 @@ from ragents_client.v1.agent_pb2 import (
     Turn,
 )
 from ragents_client.v1.event_pb2 import Event
-from ragents_server.caller import Caller
+from ragents_server.caller import Caller, from_text, to_text
 from ragents_server.checkpoints.committer import GroupCommit
 from ragents_server.connections.postgres import is_refused
 from ragents_server.connections.statements import Pool, read_statements
-from ragents_server.threads.request import TurnRequest, from_text, to_text
+from ragents_server.threads.request import TurnRequest
 
 LEASE = 3.0  # seconds that a run's replica may be silent before another one goes on with it
 BATCH, QUEUE = 256, 4096  # asked for in one statement; that may wait

@@ -4,8 +4,8 @@ import pytest
 from google.protobuf.struct_pb2 import Value
 
 from ragents_client.v1 import Question, Reply, Turn
-from ragents_server.caller import Caller
-from ragents_server.threads.request import TurnRequest, from_text, to_text
+from ragents_server.caller import Caller, from_text, to_text
+from ragents_server.threads.request import TurnRequest
 
 ADA = Caller("acme", "ada")
 ASKED = Turn(request_id="r1", question=Question(text="Which mole?"))
