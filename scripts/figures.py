@@ -46,7 +46,7 @@ def number(value: float) -> str:
     """A number as people read it: whole, or with up to four digits after the point."""
     if not math.isfinite(value) or value == round(value):
         return f"{value:.0f}"
-    return f"{value:.4f}".rstrip("0") if abs(value) < 10 else f"{value:.1f}"
+    return f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) < 10 else f"{value:.1f}"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

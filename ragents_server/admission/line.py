@@ -1,15 +1,17 @@
 """The line for slots: by priority, in turn among tenants and among the users of one, first come first served of each.
 
-A lower priority is not starved: whoever has been passed over `PASSED` times in a row by higher ones is next.
+A lower priority is not starved: when it has been passed over `PASSED` times in a row by higher ones, it is next; where
+the line is full, one of it has a place then, whoever else waits.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+from ragents_server.admission.turns import Turns
 from ragents_server.caller import PRIORITIES
 
-PASSED = 19  # so that each priority has at least 5 % of what is given out
+PASSED = 15  # so that each priority has more than 5 % of what is given out, though its turn finds nobody at times
 
 
 class Waiting(Protocol):
@@ -33,71 +35,89 @@ Queue = dict[W, None]  # in the order of coming
 
 
 @dataclass(slots=True)
-class _Class(Generic[W]):
-    """Those of one priority: tenants in the order of their turns, and so the users of each."""
+class _Tenant(Generic[W]):
+    """Those of one tenant, its users in turn."""
 
-    tenants: dict[str, dict[str, Queue[W]]] = field(default_factory=dict)
+    users: dict[str, Queue[W]] = field(default_factory=dict)
+    turns: Turns = field(default_factory=Turns)
     size: int = 0
-    passed: int = 0  # times that a higher priority was served since this one was
 
     def add(self, one: W) -> None:
-        self.tenants.setdefault(one.tenant, {}).setdefault(one.user, {})[one] = None
+        self.users.setdefault(one.user, {})[one] = None
+        self.turns.join(one.user)
         self.size += 1
 
     def remove(self, one: W) -> None:
-        users = self.tenants[one.tenant]
-        del users[one.user][one]
-        if not users[one.user]:
-            del users[one.user]
-        if not users:
+        del self.users[one.user][one]
+        if not self.users[one.user]:
+            del self.users[one.user]
+            self.turns.leave(one.user)
+        self.size -= 1
+
+    def next(self) -> W:
+        return next(iter(self.users[self.turns.next()]))
+
+    def waiting_of(self, user: str) -> int:
+        return len(self.users.get(user, ()))
+
+    def before(self, one: W) -> int:
+        place = next(place for place, other in enumerate(self.users[one.user]) if other is one)
+        return self.turns.before(place, one.user, {user: len(queue) for user, queue in self.users.items()})
+
+
+@dataclass(slots=True)
+class _Class(Generic[W]):
+    """Those of one priority, the tenants in turn."""
+
+    tenants: dict[str, _Tenant[W]] = field(default_factory=dict)
+    turns: Turns = field(default_factory=Turns)
+    size: int = 0
+    passed: int = 0  # times that a higher priority was served since this one was
+    asked: bool = False  # somebody waits, or had to go since this priority was served
+
+    @property
+    def due(self) -> bool:
+        """Whether it is next, whoever else waits."""
+        return self.passed >= PASSED
+
+    def add(self, one: W) -> None:
+        self.asked = True
+        self.tenants.setdefault(one.tenant, _Tenant()).add(one)
+        self.turns.join(one.tenant)
+        self.size += 1
+
+    def remove(self, one: W) -> None:
+        tenant = self.tenants[one.tenant]
+        tenant.remove(one)
+        if not tenant.size:
             del self.tenants[one.tenant]
+            self.turns.leave(one.tenant)
         self.size -= 1
 
     def pop(self) -> W:
-        """The next one; its tenant's and its user's next turns come after all others'."""
-        tenant, users = next(iter(self.tenants.items()))
-        user, queue = next(iter(users.items()))
-        one = next(iter(queue))
-        del self.tenants[tenant], users[user]
-        users[user] = queue
-        self.tenants[tenant] = users
+        one = self.tenants[self.turns.next()].next()
+        self.turns.take(one.tenant)
+        self.tenants[one.tenant].turns.take(one.user)
         self.remove(one)
-        self.passed = 0
+        self.passed, self.asked = 0, self.size > 0
         return one
 
     def waiting_of(self, tenant: str, user: str | None = None) -> int:
         """How many of the tenant, or of one user of it, stand here."""
-        users = self.tenants.get(tenant, {})
-        return sum(map(len, users.values())) if user is None else len(users.get(user, ()))
+        those = self.tenants.get(tenant)
+        if those is None:
+            return 0
+        return those.size if user is None else those.waiting_of(user)
 
     def last_of_most(self) -> W:
         """The last one of the user that has most here, of the tenant that has most."""
-        tenant = max(self.tenants, key=self.waiting_of)
-        users = self.tenants[tenant]
-        return next(reversed(users[max(users, key=lambda user: len(users[user]))]))
+        tenant = self.tenants[max(self.tenants, key=self.waiting_of)]
+        return next(reversed(tenant.users[max(tenant.users, key=tenant.waiting_of)]))
 
     def before(self, one: W) -> int:
         """How many have their turn before it."""
-        users = self.tenants[one.tenant]
-        of_user = _place(one, users[one.user])
-        of_tenant = _turns(of_user, one.user, {user: len(queue) for user, queue in users.items()})
-        sizes = {tenant: self.waiting_of(tenant) for tenant in self.tenants}
-        return _turns(of_tenant, one.tenant, sizes)
-
-
-def _place(one: W, queue: Queue[W]) -> int:
-    return next(place for place, other in enumerate(queue) if other is one)
-
-
-def _turns(place: int, mine: str, sizes: dict[str, int]) -> int:
-    """What is served before the one at `place` of `mine`, where all of `sizes` take turns in this order."""
-    before, earlier = place, True
-    for name, size in sizes.items():
-        if name == mine:
-            earlier = False
-        else:
-            before += min(size, place + earlier)
-    return before
+        sizes = {name: tenant.size for name, tenant in self.tenants.items()}
+        return self.turns.before(self.tenants[one.tenant].before(one), one.tenant, sizes)
 
 
 class Line(Generic[W]):
@@ -116,14 +136,16 @@ class Line(Generic[W]):
 
     def add(self, one: W) -> W | None:
         """Takes it in; whoever has to go for that, perhaps itself, None where there is room."""
+        those = self._classes[one.priority]
         if len(self) < self._most:
-            self._classes[one.priority].add(one)
+            those.add(one)
             return None
+        those.asked = True
         last = self._last()
-        if last is None or not self._is_before(one, last):
+        if last is None or not (self._is_before(one, last) or (those.due and not those.size)):
             return one
         self.remove(last)
-        self._classes[one.priority].add(one)
+        those.add(one)
         return last
 
     def remove(self, one: W) -> None:
@@ -133,9 +155,9 @@ class Line(Generic[W]):
     def pop(self) -> W:
         """Whoever is next; the line is not empty."""
         waiting = [one for one in reversed(self._classes) if one.size]
-        chosen = next((one for one in reversed(waiting) if one.passed >= PASSED), waiting[0])
-        for other in waiting[waiting.index(chosen) + 1 :]:
-            other.passed += 1
+        chosen = next((one for one in reversed(waiting) if one.due), waiting[0])
+        for lower in self._classes[: self._classes.index(chosen)]:
+            lower.passed += lower.asked
         return chosen.pop()
 
     def position(self, one: W) -> int:
@@ -144,7 +166,7 @@ class Line(Generic[W]):
         return higher + self._classes[one.priority].before(one)
 
     def _last(self) -> W | None:
-        lowest = next((one for one in self._classes if one.size), None)
+        lowest = next((one for one in self._classes if one.size > one.due), None)
         return None if lowest is None else lowest.last_of_most()
 
     def _is_before(self, one: W, last: W) -> bool:

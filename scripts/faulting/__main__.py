@@ -13,6 +13,7 @@ FAULTS = {
     "agents": "scripts.faulting.agents",
     "limits": "scripts.faulting.limits",
     "model": "scripts.faulting.model_away",
+    "admission": "scripts.faulting.admission",
 }
 SCRIPT = Script(
     command="scripts/faults",

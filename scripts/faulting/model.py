@@ -1,6 +1,7 @@
 """A chat model of the test's own: an OpenAI-compatible server that quotes the first passage, and notes who asked."""
 
 import asyncio
+import random
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,11 +26,16 @@ class Generation:
 
 @dataclass(slots=True)
 class Model(OpenAIServer):
-    """Answers after `delay` seconds, the same to the same passages; `broken`: with status 500."""
+    """Answers after `delay` seconds, the same to the same passages; `broken`: with status 500.
+
+    Each answer takes a share of up to `spread` more or less than `delay`, at random.
+    """
 
     delay: float = 0.0
+    spread: float = 0.0
     broken: bool = False
     generations: list[Generation] = field(default_factory=list)
+    chance: random.Random = field(default_factory=lambda: random.Random(1))
     _more: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
@@ -38,7 +44,7 @@ class Model(OpenAIServer):
         async with self._more:
             self.generations.append(Generation(sender, monotonic()))
             self._more.notify_all()
-        await asyncio.sleep(self.delay)
+        await asyncio.sleep(self.delay * (1 + self.spread * self.chance.uniform(-1, 1)))
         return await OpenAIServer.chat(self, request)
 
     async def asked(self, times: int) -> Generation:
@@ -54,6 +60,20 @@ class Model(OpenAIServer):
         passage = FIRST_PASSAGE.search(messages[-1]["content"])
         sentence = SENTENCE.match(passage[1]) if passage else None
         return f"{sentence[0][:-1]} [1]." if sentence else "NOT_ANSWERED"
+
+
+@dataclass(slots=True)
+class OneLine(Model):
+    """Works for so many at once; the others wait as they came."""
+
+    at_once: int = 1
+    _free: asyncio.Semaphore | None = None
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """Waits before it is asked."""
+        self._free = self._free or asyncio.Semaphore(self.at_once)
+        async with self._free:
+            return await Model.chat(self, request)
 
 
 @asynccontextmanager

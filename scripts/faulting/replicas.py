@@ -34,6 +34,7 @@ class Key:
     tenant: str
     collections: tuple[str, ...] = ()  # granted; empty: all
     user: str = ""  # empty: the tenant's name
+    priority: str = "NORMAL"  # its ceiling
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -133,6 +134,7 @@ def write_keys(path: Path, keys: Sequence[Key]) -> Path:
             "user": key.user or key.tenant,
             "scopes": ["ask", "write"],
             "collections": list(key.collections),
+            "priority": key.priority,
         }
         for key in keys
     }

@@ -45,13 +45,52 @@ def test_tenants_take_turns_and_so_do_the_users_of_each() -> None:
     assert names(line_of(*calls)) == "a0 z0 b0 z1 a1 b1 a2 a3"
 
 
-def test_a_priority_that_is_passed_over_keeps_one_of_twenty() -> None:
+def test_whoever_comes_after_a_while_goes_before_those_who_never_cease_to_ask() -> None:
+    line = line_of(*(Call(f"g{i}", tenant="greedy", user="gil") for i in range(6)))
+    assert line.pop().name == "g0"
+    line.add(Call("m0", tenant="modest", user="mia"))
+    line.add(Call("g", tenant="greedy", user="gus"))
+    assert [line.pop().name for _ in range(3)] == ["m0", "g", "g1"]
+
+
+def test_whoever_comes_again_at_once_has_no_more_than_its_turn() -> None:
+    line = line_of(*(Call("g", tenant="greedy") for _ in range(10)))
+    served = ""
+    for _ in range(10):
+        line.add(Call("m", tenant="modest"))  # one at a time: it never waits behind itself
+        served += line.pop().name + line.pop().name
+    assert Counter(served) == {"g": 10, "m": 10}
+    assert "ggg" not in served
+    assert "mmm" not in served
+
+
+def test_a_line_that_was_empty_remembers_no_turns() -> None:
+    line = line_of(*(Call("g", tenant="greedy") for _ in range(10)))
+    names(line)
+    line.add(Call("m", tenant="modest"))
+    line.add(Call("g", tenant="greedy"))
+    assert names(line) == "m g"
+
+
+def test_a_priority_that_is_passed_over_keeps_more_than_one_of_twenty() -> None:
     line = line_of(*(Call(f"{p}{i}", p) for p in range(4) for i in range(200)))
     first = Counter(line.pop().priority for _ in range(200))
     assert first[LOW] == 200 // (PASSED + 1)
-    assert first[NORMAL] in {9, 10}  # those that are due at once go one after the other
-    assert first[HIGH] in {9, 10}
-    assert first[CRITICAL] <= 200 - 28
+    assert first[NORMAL] in {11, 12}  # those that are due at once go one after the other
+    assert first[HIGH] in {11, 12}
+    assert first[CRITICAL] <= 200 - 34
+
+
+def test_a_priority_keeps_its_share_though_a_full_line_has_no_room_for_it() -> None:
+    line = line_of(*(Call(f"h{i}", HIGH) for i in range(10)), most=10)
+    served = Counter[int]()
+    for _ in range(400):
+        for call in (Call("l", LOW), Call("h", HIGH), Call("n"), Call("h", HIGH)):
+            line.add(call)
+        served[line.pop().priority] += 1
+    assert served[LOW] >= 20
+    assert served[NORMAL] >= 20
+    assert served[HIGH] >= 300
 
 
 def test_a_full_line_sends_the_least_urgent_of_whoever_has_most_away() -> None:
