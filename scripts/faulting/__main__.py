@@ -14,6 +14,7 @@ FAULTS = {
     "limits": "scripts.faulting.limits",
     "model": "scripts.faulting.model_away",
     "admission": "scripts.faulting.admission",
+    "rollout": "scripts.faulting.rollout",
 }
 SCRIPT = Script(
     command="scripts/faults",

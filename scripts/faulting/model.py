@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class Model(OpenAIServer):
     spread: float = 0.0
     broken: bool = False
     generations: list[Generation] = field(default_factory=list)
+    working: Counter[str] = field(default_factory=Counter)  # requests that are not answered yet, by who sent them
     chance: random.Random = field(default_factory=lambda: random.Random(1))
     _more: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -44,8 +46,12 @@ class Model(OpenAIServer):
         async with self._more:
             self.generations.append(Generation(sender, monotonic()))
             self._more.notify_all()
-        await asyncio.sleep(self.delay * (1 + self.spread * self.chance.uniform(-1, 1)))
-        return await OpenAIServer.chat(self, request)
+        self.working[sender] += 1
+        try:
+            await asyncio.sleep(self.delay * (1 + self.spread * self.chance.uniform(-1, 1)))
+            return await OpenAIServer.chat(self, request)
+        finally:
+            self.working[sender] -= 1
 
     async def asked(self, times: int) -> Generation:
         """The request of this number, from 1; waits for it."""

@@ -104,7 +104,7 @@ class Replica:
         await self.process.wait()
 
     async def restart(self) -> None:
-        """Starts it again, at another address, as a scheduler would; returns once it is ready."""
+        """Starts it again, at another address unless its settings name one; returns once it is ready."""
         self.begun = await self.begin()
         await self.ready()
 
@@ -167,11 +167,11 @@ async def _process(
     async with AsyncExitStack() as stack:  # a channel that were closed earlier would cancel whoever still waits on it
 
         async def begin() -> Begun:
-            address = f"127.0.0.1:{free_port()}"
+            address = str(settings.get("listen") or f"127.0.0.1:{free_port()}")
             with log.open("ab") as output:
                 process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-m", *program),
-                    env=environment(**given, listen=address),
+                    env=environment(**given | {"listen": address}),
                     stdin=DEVNULL,
                     stdout=output,
                     stderr=output,
