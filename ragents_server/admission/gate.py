@@ -35,9 +35,7 @@ class _Ticket:
 
     def raise_to(self, priority: int) -> None:
         if self.in_line:
-            self.gate.line.remove(self)
-            self.priority = priority
-            self.gate.line.add(self)  # there is room for it
+            self.gate.line.raise_to(self, priority)
 
     def lend(self, slot: Slot) -> None:
         if self.in_line and not self.granted.done():

@@ -1,7 +1,8 @@
 """The line for slots: by priority, in turn among tenants and among the users of one, first come first served of each.
 
 A lower priority is not starved: when it has been passed over `PASSED` times in a row by higher ones, it is next; where
-the line is full, one of it has a place then, whoever else waits.
+the line is full, one of it has a place then, whoever else waits. The last places are kept for higher priorities, so
+that few are let in and sent away a moment later.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from ragents_server.admission.turns import Turns
 from ragents_server.caller import PRIORITIES
 
 PASSED = 15  # so that each priority has more than 5 % of what is given out, though its turn finds nobody at times
+KEPT = 0.05  # of the places, for each higher priority
 
 
 class Waiting(Protocol):
@@ -137,7 +139,7 @@ class Line(Generic[W]):
     def add(self, one: W) -> W | None:
         """Takes it in; whoever has to go for that, perhaps itself, None where there is room."""
         those = self._classes[one.priority]
-        if len(self) < self._most:
+        if len(self) < self._most - int(self._most * KEPT * (len(PRIORITIES) - 1 - one.priority)):
             those.add(one)
             return None
         those.asked = True
@@ -151,6 +153,12 @@ class Line(Generic[W]):
     def remove(self, one: W) -> None:
         """It does not wait any more."""
         self._classes[one.priority].remove(one)
+
+    def raise_to(self, one: W, priority: int) -> None:
+        """It is more urgent than it was; its place is its own."""
+        self.remove(one)
+        one.priority = priority
+        self._classes[priority].add(one)
 
     def pop(self) -> W:
         """Whoever is next; the line is not empty."""

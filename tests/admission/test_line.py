@@ -103,6 +103,23 @@ def test_a_full_line_sends_the_least_urgent_of_whoever_has_most_away() -> None:
     assert names(line) == "c l0 z new"
 
 
+def test_the_last_places_are_kept_for_the_more_urgent() -> None:
+    line = Line[Call](20)
+    for priority, places in ((LOW, 17), (NORMAL, 18), (HIGH, 19), (CRITICAL, 20)):
+        while line.add(call := Call(priority=priority)) is None:
+            pass
+        assert len(line) == places
+        assert call.priority == priority
+
+
+def test_who_becomes_more_urgent_keeps_a_place() -> None:
+    low = [Call(f"l{i}", LOW) for i in range(17)]
+    line = line_of(*low, *(Call(f"c{i}", CRITICAL) for i in range(3)), most=20)
+    line.raise_to(low[5], NORMAL)
+    assert len(line) == 20
+    assert names(line).startswith("c0 c1 c2 l5 l0")
+
+
 def test_of_one_tenant_the_user_that_has_most_goes() -> None:
     ada = [Call(f"a{i}", user="ada") for i in range(3)]
     line = line_of(*ada, most=3)
