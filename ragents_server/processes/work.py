@@ -43,7 +43,7 @@ async def _served(share: Settings, parts: Parts, server: Server, link: Link, sto
         server.serving.started = server.serving.started or ready  # what clients are told, the parent says
         link.say(messages.READY if ready else messages.NOT_READY)
 
-    link.say(messages.NOT_READY)
+    await tell(server.serving.started)  # one that is prepared already makes no difference to the others
     async with kept(tell, parts):
         async with _following(link, server):
             lame_duck = await _stopped_or_lost(stopped, link)
