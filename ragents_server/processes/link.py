@@ -43,9 +43,9 @@ class Link:
         finally:
             self.lost.set()
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Ends it."""
-        self._writer.close()
+        await messages.closed(self._writer)
 
     async def live(self) -> None:
         """Gives signs of life, for ever."""
@@ -68,4 +68,4 @@ async def linked(descriptor: int) -> AsyncIterator[Link]:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-        link.close()
+        await link.aclose()

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 
 PULSE = 1.0  # seconds between two signs of life
 
@@ -11,6 +12,13 @@ ALIVE, READY, NOT_READY, LEAVING = b"alive\n", b"ready\n", b"not ready\n", b"lea
 ALL_READY, NOT_ALL_READY = b"all ready\n", b"not all ready\n"
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    """Ends the link; what was not sent is lost."""
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 async def opened(ours: socket.socket) -> Ends:

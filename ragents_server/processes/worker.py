@@ -61,7 +61,7 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-            self._writer.close()
+            await messages.closed(self._writer)
 
     async def _listen(self, changed: Callable[[], None]) -> None:
         with suppress(OSError):  # it has ended, which is seen elsewhere
