@@ -35,6 +35,7 @@ from tests.services.processes import (
     family,
     finished,
     health,
+    postmaster,
     serving,
     watching,
 )
@@ -146,6 +147,9 @@ async def test_each_process_gets_connections_and_all_tell_the_same_health(data: 
         running.process.send_signal(signal.SIGTERM)
         await asyncio.gather(*told)
         assert await running.ended(20) == 0
+        said = "".join(running.log).splitlines()
+    for number in range(3):
+        assert any(f" [{number}] INFO " in line for line in said)  # which process a line is from
 
 
 async def test_a_killed_process_costs_the_others_callers_nothing_and_another_comes(data: Path) -> None:
@@ -170,6 +174,24 @@ async def test_a_killed_process_costs_the_others_callers_nothing_and_another_com
         over.set()
         await loading
         assert served["calls"] > 10
+
+
+async def test_the_follower_of_a_killed_process_listens_once_it_is_prepared(data: Path) -> None:
+    async with ready(data=data) as running, AsyncExitStack() as stack:
+        await both(running)
+        dead = workers(running)[0]
+        database = psutil.Process(postmaster(data))
+        database.suspend()  # it makes no new connections; those that stand work on
+        psutil.Process(dead).kill()
+        await running.until_it_says("trying again")
+        (alive,) = {(await connected(stack, running))[0] for _ in range(20)}
+        assert alive in workers(running)
+        async with grpc.aio.insecure_channel(running.address, OWN) as channel:
+            assert await checked(channel, READINESS) == SERVING
+            await lists(channel)
+        database.resume()
+        follower = await replaced(running, dead)
+        await lists((await to_each(stack, running))[follower])
 
 
 async def test_a_process_that_hangs_is_replaced(data: Path) -> None:
