@@ -57,7 +57,9 @@ class Link:
 @asynccontextmanager
 async def linked(descriptor: int) -> AsyncIterator[Link]:
     """The link over a socket that the parent handed down."""
-    link = Link(await messages.opened(socket.socket(fileno=descriptor)))
+    ours = socket.socket(fileno=descriptor)
+    ours.set_inheritable(False)  # it came to us so, and is no child's of ours
+    link = Link(await messages.opened(ours))
     tasks = [
         asyncio.create_task(link.listen(), name="hearing the parent"),
         asyncio.create_task(link.live(), name="giving signs of life"),

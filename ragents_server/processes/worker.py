@@ -93,6 +93,7 @@ async def spawn(
     In a session of its own, so that a terminal's Ctrl-C reaches the parent alone, who ends all in order.
     """
     ours, theirs = socket.socketpair()
+    ends = await messages.opened(ours)
     with theirs:
         try:
             process = await asyncio.create_subprocess_exec(
@@ -104,6 +105,6 @@ async def spawn(
                 start_new_session=True,
             )
         except BaseException:
-            ours.close()
+            await messages.closed(ends[1])
             raise
-    return Worker(number, process, await messages.opened(ours), first=first, silence=silence)
+    return Worker(number, process, ends, first=first, silence=silence)
