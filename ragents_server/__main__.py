@@ -10,19 +10,21 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ragents_server.caller import Caller
-from ragents_server.errors import ConfigurationError, RagentsError
+from ragents_server.connections.leash import follow
+from ragents_server.errors import EX_CONFIG, ConfigurationError, RagentsError
 from ragents_server.words import parser
 
 if TYPE_CHECKING:
     from ragents_server.settings import Settings
 
-EX_CONFIG = 78
 log = logging.getLogger("ragents_server")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command; exit 78 and one line for a wrong configuration."""
     words = parser().parse_args(arguments)
+    if words.verb == "work" and sys.platform == "linux":
+        follow(words.parent, signal.SIGKILL)
     try:
         sys.exit(_run(words))
     except ConfigurationError as error:
@@ -38,20 +40,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(words: argparse.Namespace) -> int:
     try:
         from ragents_server import checking, operations
+        from ragents_server.processes import parent, work
         from ragents_server.settings import read_settings
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"the package {error.name} is missing; install ragents-grpc[embedded], or [server] beside your own database"
         ) from None
     settings = read_settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    who = f"[{words.number}] " if words.verb == "work" else ""
+    logging.basicConfig(level=settings.log_level, format=f"%(asctime)s {who}%(levelname)s %(name)s: %(message)s")
     if words.check:
         return _loop(checking.check(settings))
     if words.verb == "reindex":
         return _loop(operations.reindex(settings, words.tenant, words.collection))
     if words.verb == "keys":
         return _keys(words, settings)
-    return _loop(operations.serve(settings, _stopped))
+    if words.verb == "work":
+        place = {"number": words.number, "descriptor": words.link, "first": words.turn == "first"}
+        return _loop(work.work(settings, stopped=_stopped, **place))
+    return _loop((operations if settings.processes == 1 else parent).serve(settings, _stopped))
 
 
 def _keys(words: argparse.Namespace, settings: "Settings") -> int:

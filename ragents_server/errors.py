@@ -38,6 +38,8 @@ from ragents_client.v1 import error_reason_pb2 as reasons
 from ragents_client.v1.error_reason_pb2 import ErrorReason
 from ragents_client.v1.failure_pb2 import Failure
 
+EX_CONFIG = 78  # the exit status for a ConfigurationError
+
 
 class ConfigurationError(Exception):
     """The server cannot start as configured; the text is one line that says what to change. Exit status 78."""

@@ -44,6 +44,8 @@ async def open_limits(settings: Settings) -> AsyncIterator[Limits]:
         redis = None
         if settings.limits is None:
             limiter = Limiter()
+            named = settings.keys is not None or bool(settings.identities)
+            quotas = quotas.shared_by(settings.processes, named=named)
         else:
             redis = await stack.enter_async_context(
                 open_redis(
@@ -53,7 +55,7 @@ async def open_limits(settings: Settings) -> AsyncIterator[Limits]:
                     name="ragents-limits",
                 )
             )
-            replicas = Replicas(redis)
+            replicas = Replicas(redis, settings.processes)
             await stack.enter_async_context(_counting(replicas))
             limiter = Limiter(SharedLimiter(redis), replicas)
         stack.push_async_callback(limiter.aclose)

@@ -12,11 +12,19 @@ from ragents_server.settings import Settings
 
 
 def bind(
-    server: grpc.aio.Server, address: str, *, setting: str, credentials: grpc.ServerCredentials | None = None
+    server: grpc.aio.Server,
+    address: str,
+    *,
+    setting: str,
+    credentials: grpc.ServerCredentials | None = None,
+    shared: bool = False,
 ) -> str:
-    """The address bound, with the port chosen where it was 0; ConfigurationError when it is taken."""
+    """The address bound, with the port chosen where it was 0; ConfigurationError when it is taken.
+
+    `shared`: other processes of this server may have it too.
+    """
     try:
-        _try_to_bind(address)
+        _try_to_bind(address, shared=shared)
         port = (
             server.add_insecure_port(address) if credentials is None else server.add_secure_port(address, credentials)
         )
@@ -37,7 +45,7 @@ def certificates_of(settings: Settings) -> Certificates | None:
     return Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
 
 
-def _try_to_bind(address: str) -> None:
+def _try_to_bind(address: str, *, shared: bool) -> None:
     """Of a failure grpc tells only its own log; a socket says why."""
     host, _, port = address.rpartition(":")
     for family, kind, protocol, _name, place in socket.getaddrinfo(
@@ -45,6 +53,7 @@ def _try_to_bind(address: str) -> None:
     ):
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as grpc does; a listener refuses all the same
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
             probe.bind(place)
 
 

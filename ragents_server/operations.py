@@ -15,7 +15,7 @@ from ragents_server.errors import NotFound
 from ragents_server.identity.keys import read_keys
 from ragents_server.index.epochs import LEASE
 from ragents_server.index.reindex import Reindex
-from ragents_server.index.statements import Connection
+from ragents_server.index.statements import Connection, statements
 from ragents_server.index.vectors import PassageEmbedding
 from ragents_server.listeners import refuse_open_listener
 from ragents_server.models.embeddings import Embeddings
@@ -32,14 +32,16 @@ COLLECT_AFTER = 10_000  # objects made and not freed, before cycles are looked f
 REINDEX_BATCH = 64  # passages
 RESUME_PAUSE = 60.0  # seconds between looks for documents that a killed server left without vectors
 
+Tell = Callable[[bool], Awaitable[None]]  # whether calls would be served
+
 
 async def serve(settings: Settings, stopped: Callable[[], Awaitable[bool]]) -> int:
     """Serves until `stopped` returns; True asks for a lame duck before the end."""
     require_sound(settings)
     async with opened(settings) as parts, listening(settings, parts) as server:
-        _spare_collector()
+        spare_collector()
         log.info("ragents-server %s listens on %s", version("ragents-grpc"), server.address)
-        async with kept(server, parts):
+        async with kept(server.set_ready, parts):
             lame_duck = await stopped()
             await drain(server, parts, settings.lame_duck if lame_duck else 0, settings.grace)
     log.info("stopped")
@@ -53,7 +55,7 @@ async def drain(server: Server, parts: Parts, lame_duck: float, grace: float) ->
         group.create_task(server.drain(lame_duck, grace, parts.agency.turns))
 
 
-def _spare_collector() -> None:
+def spare_collector() -> None:
     """What the start has made stays for good: to look through it again and again took a fifth of a cached answer."""
     gc.collect()
     gc.freeze()
@@ -61,9 +63,9 @@ def _spare_collector() -> None:
 
 
 @asynccontextmanager
-async def kept(server: Server, parts: Parts) -> AsyncIterator[None]:
-    """Makes the server ready, and keeps watch over the database and over documents without vectors meanwhile."""
-    task = asyncio.create_task(_keep(server, parts), name="keeping the server ready")
+async def kept(tell: Tell, parts: Parts) -> AsyncIterator[None]:
+    """Makes the server ready and tells whether it is; keeps watch over the database and documents without vectors."""
+    task = asyncio.create_task(_keep(tell, parts), name="keeping the server ready")
     waiting = asyncio.current_task()
     if waiting is not None:  # a wrong configuration found late ends the server, not only the task
         task.add_done_callback(lambda done: None if done.cancelled() or not done.exception() else waiting.cancel())
@@ -78,14 +80,19 @@ async def kept(server: Server, parts: Parts) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def _keep(server: Server, parts: Parts) -> None:
-    while not await _prepared(parts):  # noqa: ASYNC110 - nothing tells when a database comes up
-        await asyncio.sleep(PREPARE_PAUSE)
-    await server.set_ready(True)
+async def _keep(tell: Tell, parts: Parts) -> None:
+    await until_prepared(parts)
+    await tell(True)
     async with parts.queueing.workers.working(), asyncio.TaskGroup() as group:
-        group.create_task(_watch(server, parts))
+        group.create_task(_watch(tell, parts))
         group.create_task(_resume(parts))
         group.create_task(parts.agency.keeping.keep())
+
+
+async def until_prepared(parts: Parts) -> None:
+    """Returns once the stores are up to this release; ConfigurationError when they never will be."""
+    while not await _prepared(parts):  # noqa: ASYNC110 - nothing tells when a database comes up
+        await asyncio.sleep(PREPARE_PAUSE)
 
 
 async def _prepared(parts: Parts) -> bool:
@@ -128,29 +135,35 @@ async def migrate_schema(url: str) -> None:
         await migrate(url, resources.files("ragents_server") / package / "migrations")
 
 
-async def _watch(server: Server, parts: Parts) -> None:
+async def end_leases(url: str) -> None:
+    """Frees what a killed server left, in a database that no server works with yet."""
+    async with open_connection(url, command_timeout=PATIENCE) as database:
+        await database.execute(statements("vectors")["end_leases"])
+
+
+async def _watch(tell: Tell, parts: Parts) -> None:
     """Tells the probes when the database goes away and when it is back, and closes the way to it meanwhile."""
     ready = True
 
-    async def tell(answers: bool) -> None:
+    async def note(answers: bool) -> None:
         nonlocal ready
         if answers != ready:
             ready = answers
             log.warning("the database %s", "answers again" if ready else "does not answer: NOT_SERVING")
             parts.pool.away = not ready
-            await server.set_ready(ready)
+            await tell(ready)
 
     while True:
         try:
             # A connection of its own: the pool's may all be at work, which is no fault of the database.
             async with open_connection(parts.url, command_timeout=PATIENCE) as database:
                 while await _answers(database):
-                    await tell(True)
+                    await note(True)
                     await asyncio.sleep(WATCH_PAUSE)
-                await tell(False)  # here: a database that hangs holds up the close too
+                await note(False)  # here: a database that hangs holds up the close too
         except Exception as error:  # noqa: BLE001 - whatever it is, it is no answer
             log.debug("no connection to the database: %s", type(error).__name__)
-            await tell(False)
+            await note(False)
         await asyncio.sleep(AWAY_PAUSE)
 
 

@@ -84,7 +84,8 @@ def options(settings: Settings) -> list[tuple[str, Any]]:
     ]
     return [
         *(ages if settings.connection_age else ()),
-        ("grpc.so_reuseport", 0),  # otherwise a second server binds the same port in silence
+        # Only where a parent keeps the port: otherwise a second server binds the same one in silence.
+        ("grpc.so_reuseport", int(settings.processes > 1)),
         ("grpc.max_receive_message_length", settings.max_message),
         ("grpc.max_send_message_length", MAX_ANSWER),
         ("grpc.max_metadata_size", settings.max_metadata),
@@ -135,8 +136,8 @@ class Server:
 
 
 @asynccontextmanager
-async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
-    """Listens, NOT_SERVING until `set_ready`; ends at once when left without a drain."""
+async def listening(settings: Settings, parts: Parts, *, ready: bool = False) -> AsyncIterator[Server]:
+    """Listens, NOT_SERVING until `set_ready` unless `ready`; ends at once when left without a drain."""
     refuse_open_listener(settings)
     serving = Serving()
     around = Around(guards(settings, serving, parts.limits, parts.authenticator), settings.max_message)
@@ -151,10 +152,11 @@ async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
         )
     certificates = certificates_of(settings)
     credentials = None if certificates is None else certificates.credentials()
-    address = bind(server, settings.listen, setting="RAGENTS_LISTEN", credentials=credentials)
+    shared = settings.processes > 1
+    address = bind(server, settings.listen, setting="RAGENTS_LISTEN", credentials=credentials, shared=shared)
     async with _probed(settings, health) as health_address:
         running = Server(server, health, serving, address, health_address)
-        await running.set_ready(False)  # the servicer starts as SERVING
+        await running.set_ready(ready)  # the servicer starts as SERVING
         await server.start()
         try:
             yield running
@@ -170,7 +172,7 @@ async def _probed(settings: Settings, health: HealthServicer) -> AsyncIterator[s
         return
     server = grpc.aio.server(options=options(settings), maximum_concurrent_rpcs=MAX_PROBES)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    address = bind(server, settings.health_listen, setting="RAGENTS_HEALTH_LISTEN")
+    address = bind(server, settings.health_listen, setting="RAGENTS_HEALTH_LISTEN", shared=settings.processes > 1)
     await server.start()
     log.info("health for probes is served on %s", address)
     try:

@@ -121,10 +121,11 @@ def bounds_of(settings: Settings) -> Bounds:
 
 
 @asynccontextmanager
-async def database(settings: Settings, *, beside_server: bool = False) -> AsyncIterator[str]:
+async def database(settings: Settings, *, beside_server: bool = False, connections: int = 0) -> AsyncIterator[str]:
     """The database's URL: the one that is set, or the embedded PostgreSQL's, which runs as long as this is open.
 
-    `beside_server` joins the embedded PostgreSQL that a server on the same data folder keeps running.
+    `beside_server` joins the embedded PostgreSQL that a server on the same data folder keeps running; `connections` are
+    what the processes of a server need of it, where they are several.
     """
     if settings.database is not None:
         yield settings.database.get_secret_value()
@@ -132,7 +133,7 @@ async def database(settings: Settings, *, beside_server: bool = False) -> AsyncI
     if beside_server and (running := running_url(settings.data)):
         yield running
         return
-    async with embedded_postgres(settings.data, binaries=settings.postgres_bin) as url:
+    async with embedded_postgres(settings.data, binaries=settings.postgres_bin, connections=connections) as url:
         yield url
 
 

@@ -18,12 +18,20 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--check", action="store_true", help="print the settings, try each back end, and exit")
     verbs = command.add_subparsers(dest="verb", metavar="COMMAND")
     verbs.add_parser("serve", help="serve until SIGTERM or Ctrl-C (the default)")
+    _work(verbs.add_parser("work"))  # how a server starts its processes; nobody else does, so there is no help for it
     reindex = verbs.add_parser("reindex", help="embed a collection anew with the model that is set now")
     reindex.add_argument("collection", help="the collection's name")
     reindex.add_argument("--tenant", default="local", help="the tenant it belongs to (default: %(default)s)")
     keys = verbs.add_parser("keys", help="make, list and revoke API keys in the database")
     _keys(keys.add_subparsers(dest="deed", metavar="DEED", required=True))
     return command
+
+
+def _work(work: argparse.ArgumentParser) -> None:
+    work.add_argument("number", type=int, help="which of the processes it is")
+    work.add_argument("turn", choices=("first", "later"), help="whether the server begins with it")
+    work.add_argument("parent", type=int, help="the parent's pid")
+    work.add_argument("link", type=int, help="the descriptor of the link to the parent")
 
 
 def _keys(deeds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

