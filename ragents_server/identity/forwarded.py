@@ -25,8 +25,8 @@ class Proxies:
     def trust(self, peer: str) -> bool:
         """Whether one of them is the peer, as gRPC names it: `ipv4:127.0.0.1:1`, `ipv6:%5B::1%5D:1`, `unix:…`."""
         kind, _, rest = unquote(peer).partition(":")
-        if kind == "unix":
-            return self._unix
+        if kind not in ("ipv4", "ipv6"):  # an abstract socket may be called like an address
+            return kind == "unix" and self._unix
         try:
             address = ip_address(rest.rpartition(":")[0].strip("[]"))
         except ValueError:
