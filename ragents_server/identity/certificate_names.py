@@ -32,8 +32,8 @@ def name_of(uris: Sequence[str], hosts: Sequence[str], subject: str) -> str:
     name = names[0]
     if form and not PLAIN.fullmatch(name):
         raise NoName("its name has other characters than names have")
-    if len(name) > LONGEST or not name.isprintable() or (":" in name) is not bool(uris):
-        raise NoName("its name is too long or of another form")
+    if not 0 < len(name) <= LONGEST or not name.isprintable() or (":" in name) is not bool(uris):
+        raise NoName("its name is empty, too long or of another form")
     return name
 
 

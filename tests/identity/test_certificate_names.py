@@ -1,11 +1,15 @@
 """The one name that a certificate counts by, and what a proxy may say of one."""
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ragents_server.identity.certificate_names import NoName, common_names, name_of
 from ragents_server.identity.forwarded import LONGEST, name_forwarded, proxies_in
 
-ADA = "spiffe://mesh/ada"
+ADA, EVE = "spiffe://mesh/ada", "spiffe://mesh/eve"
 
 
 @pytest.mark.parametrize(
@@ -30,6 +34,7 @@ def test_the_first_form_that_there_is_counts(uris: list[str], hosts: list[str], 
     [
         ([], [], ""),
         ([], [], "O=acme"),
+        ([], [], "CN="),
         ([ADA, "spiffe://mesh/eve"], [], ""),
         ([], ["ada.host", "eve.host"], "CN=ada"),
         ([], [], "CN=ada,CN=eve"),
@@ -154,3 +159,44 @@ def test_a_peer_is_believed_by_its_network(networks: str, peer: str, trusted: bo
 def test_what_is_no_network_or_is_all_of_them_is_refused(networks: str) -> None:
     with pytest.raises(ValueError):
         proxies_in(networks)
+
+
+PIECES = [
+    "URI=",
+    "By=",
+    "DNS=",
+    "Subject=",
+    "Cert=",
+    EVE,
+    '"',
+    ",",
+    ";",
+    "=",
+    "\\",
+    " ",
+    "CN=eve",
+    "x",
+    "\x00",
+    "\u00fc",
+]
+OWN = [
+    f"By=x;Hash=ab;URI={ADA}",
+    f'By=x;Subject="";URI={ADA}',
+    f'Hash=ab;Subject="CN=a\\"\\,URI\\={EVE}";URI={ADA};DNS=a',
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=24).map("".join), st.sampled_from(OWN))
+@settings(max_examples=2000, deadline=None, derandomize=True)
+def test_whatever_a_proxy_was_told_before_its_own_element_the_name_is_its_own_or_none(told: str, own: str) -> None:
+    """A proxy that appends puts a comma and its element behind what its client sent."""
+    with suppress(NoName):
+        assert name_forwarded([f"{told},{own}"]) == ADA
+
+
+@given(st.lists(st.sampled_from([*PIECES, "ada", "\\2C", "+", "O=x", "CN="]), max_size=24).map("".join))
+@settings(max_examples=2000, deadline=None, derandomize=True)
+def test_any_text_is_a_name_or_none(text: str) -> None:
+    for read in (lambda: name_forwarded([text]), lambda: name_of([], [], text), lambda: name_of([text], [], "")):
+        with suppress(NoName):
+            assert 0 < len(read() or "") <= 512
