@@ -73,6 +73,8 @@ def require_credentials(settings: Settings) -> None:
         read_keys(settings.keys)
     if "certificates" in settings.identities:
         client_certificates(settings)
+    elif settings.certificates is not None or settings.forwarded_certificates:  # nobody would be asked for one
+        raise ConfigurationError("RAGENTS_IDENTITY: RAGENTS_CERTIFICATES counts only with `certificates` here")
 
 
 def identifies(settings: Settings) -> bool:

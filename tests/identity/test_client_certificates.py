@@ -12,6 +12,7 @@ import grpc
 import pytest
 import trustme
 
+from ragents_client import AsyncClient
 from ragents_client.v1 import (
     CacheServiceStub,
     ClearCacheRequest,
@@ -132,6 +133,16 @@ async def test_a_certificate_that_is_not_known_is_refused_with_reason_and_advice
     assert told.startswith("the certificate")
 
 
+async def test_the_shipped_client_calls_by_its_certificate_alone(tmp_path: Path) -> None:
+    cert, key = issued_to(AUTHORITY, uris=[WRITER]).written(tmp_path)
+    async with (
+        certified(tmp_path) as address,
+        AsyncClient(address, ca=tmp_path / "ca.pem", certificate=cert, key=key) as rag,
+    ):
+        assert [one async for one in rag.list_collections()] == []
+        await rag.clear_cache()
+
+
 async def test_a_token_is_judged_alone(tmp_path: Path) -> None:
     async with certified(tmp_path) as address:
         writer = showing(uris=[WRITER])
@@ -242,6 +253,8 @@ async def test_a_trusted_peers_handshake_is_not_even_looked_at(tmp_path: Path) -
     ("settings", "said"),
     [
         ({"certificates": None}, "RAGENTS_CERTIFICATES: needed"),
+        ({"identity": ""}, "RAGENTS_IDENTITY: "),
+        ({"identity": "keys", "certificates": None, "forwarded_certificates": "::1"}, "RAGENTS_IDENTITY: "),
         ({"tls_client_ca": None}, "RAGENTS_TLS_CLIENT_CA: needed .*RAGENTS_FORWARDED_CERTIFICATES"),
         ({"forwarded_certificates": "mesh"}, "RAGENTS_FORWARDED_CERTIFICATES: 'mesh'"),
         ({"forwarded_certificates": "0.0.0.0/0"}, "RAGENTS_FORWARDED_CERTIFICATES: a network of all"),
