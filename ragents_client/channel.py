@@ -6,18 +6,16 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 
 from ragents_client.contract import all_methods, may_repeat
+from ragents_client.tls import Files, Tls, credentials_of
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 MAX_MESSAGE = 64 * 1024 * 1024  # a batch of 100 answers with their passages; gRPC's own 4 MB is too little
 KEEPALIVE_MS = 60_000  # only while calls are under way; our server allows 10 s
-
-Tls = bool | str | os.PathLike[str] | grpc.ChannelCredentials
 
 
 def release() -> str:
@@ -81,15 +79,6 @@ def is_loopback_ip(host: str) -> bool:
         return False
 
 
-def credentials_of(tls: Tls) -> grpc.ChannelCredentials | None:
-    """None for plaintext; True: gRPC's own roots; a path: the roots in that PEM file."""
-    if isinstance(tls, bool):
-        return grpc.ssl_channel_credentials() if tls else None
-    if isinstance(tls, grpc.ChannelCredentials):
-        return tls
-    return grpc.ssl_channel_credentials(root_certificates=Path(tls).read_bytes())
-
-
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A server's address with all that a channel to it needs. The credentials are never shown."""
@@ -99,11 +88,11 @@ class Endpoint:
     token: str = field(default="", repr=False)
 
     @classmethod
-    def of(cls, address: str | None, tls: Tls, token: str | None, insecure_token: bool) -> "Endpoint":
+    def of(cls, address: str | None, tls: Tls, files: Files, token: str | None, insecure_token: bool) -> "Endpoint":
         """Takes what is not given from RAGENTS_SERVER and RAGENTS_TOKEN; refuses to send a token in the clear."""
         address = address or os.environ.get("RAGENTS_SERVER") or DEFAULT_ADDRESS
         token = (os.environ.get("RAGENTS_TOKEN", "") if token is None else token).strip()
-        credentials = credentials_of(tls)
+        credentials = credentials_of(tls, files)
         if token and credentials is None and not insecure_token and not is_loopback(address):
             raise ValueError(
                 f"a token would travel unencrypted to {address}: use tls=True, or insecure_token=True where the "

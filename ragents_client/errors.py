@@ -124,7 +124,7 @@ class Unauthenticated(RagentsError):
 
     code = grpc.StatusCode.UNAUTHENTICATED
     reason = reasons.ERROR_REASON_UNAUTHENTICATED
-    advice = "Give a token that this server knows (token=…, or RAGENTS_TOKEN)."
+    advice = "Give a token (token=…, or RAGENTS_TOKEN) or a certificate that this server knows."
 
 
 class PermissionDenied(RagentsError):
@@ -209,7 +209,9 @@ class Unavailable(RagentsError):
 class Unreachable(Unavailable):
     """No server answered at the address."""
 
-    advice = "Check the address, that a server runs there (`ragents-server`), and whether it speaks TLS."
+    advice = (
+        "Check the address, that a server runs there (`ragents-server`), and whether it asks for TLS or a certificate."
+    )
 
 
 class StateUnavailable(Unavailable):

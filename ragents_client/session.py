@@ -5,10 +5,11 @@ from typing import Any, TypedDict
 from google.protobuf.message import Message
 
 from ragents_client.calls.call import LOOK_UP, TIMEOUTS, Call, fresh_id
-from ragents_client.channel import Endpoint, Tls
+from ragents_client.channel import Endpoint
 from ragents_client.contract import method_of, path_of, response_of
 from ragents_client.errors import ClientClosed
 from ragents_client.status import REQUEST_ID, error_of_call
+from ragents_client.tls import File, Files, Tls
 
 
 class Sending(TypedDict):
@@ -25,6 +26,8 @@ class Session:
     `address`: any gRPC target; None: RAGENTS_SERVER or 127.0.0.1:50051. `token`: None: RAGENTS_TOKEN. `user`: whom a
     service acts for. `timeout` (seconds) replaces the default of every call. `wait_for_ready`: wait for a server that
     is not there yet, up to the timeout. `tls`: True, a PEM file of root certificates, or gRPC channel credentials.
+    `ca`: that file too; `certificate` and `key`: PEM files of the certificate to show (mTLS); each of them means TLS,
+    and None what RAGENTS_CA, RAGENTS_CLIENT_CERT and RAGENTS_CLIENT_KEY name, which tls=False leaves aside.
     """
 
     def __init__(
@@ -34,12 +37,15 @@ class Session:
         token: str | None = None,
         user: str = "",
         priority: str = "",
-        tls: Tls = False,
+        tls: Tls = None,
+        ca: File | None = None,
+        certificate: File | None = None,
+        key: File | None = None,
         insecure_token: bool = False,
         timeout: float | None = None,
         wait_for_ready: bool = False,
     ) -> None:
-        self._endpoint = Endpoint.of(address, tls, token, insecure_token)
+        self._endpoint = Endpoint.of(address, tls, Files(ca, certificate, key), token, insecure_token)
         self._user = user
         self._priority = priority
         self._timeout = timeout

@@ -126,6 +126,15 @@ def metadata_of(*parts: Iterable[tuple[str, str | bytes]] | None) -> dict[str, s
     return {str(key): value for part in parts if part for key, value in part}
 
 
+def distrust(said: str) -> str:
+    """What to do where the server's certificate is not believed, which gRPC tells in many words; empty elsewhere."""
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return "The server is not trusted: give the authority that signed its certificate (ca=…, --ca or RAGENTS_CA)."
+    if "Hostname Verification Check failed" in said:
+        return "The server's certificate is made for another name: use the address that it names."
+    return ""
+
+
 def message_of(code: grpc.StatusCode, said: str, target: str, timeout: float | None) -> str:
     """What went wrong in words; gRPC's own words for these two say neither where nor how long."""
     if code is grpc.StatusCode.UNAVAILABLE:
@@ -148,7 +157,7 @@ def error_of_call(failed: FailedCall, target: str, timeout: float | None = None)
         said if details.reason else message_of(code, said, target, timeout),
         code=code,
         reason=details.reason,
-        advice=details.advice,
+        advice=details.advice or distrust(said),
         retry_after=details.retry_after,
         violations=details.violations,
         quota=details.quota,

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import aclosing
+from http.client import HTTPException
 
 from ragents_server.cache.stores import CacheUnavailable, Key
 from ragents_server.connections.postgres import is_unavailable
@@ -25,6 +26,7 @@ async def check(settings: Settings) -> int:
         for store in parts.stores:
             say(f"embeddings: {store.embeddings.model}, {store.embeddings.dimension} dimensions: ok")
         answers = [
+            await _provider_answers(settings),
             await _database_answers(parts),
             await _cache_answers(parts),
             await _chat_model_answers(settings, parts),
@@ -46,6 +48,25 @@ async def _database_answers(parts: Parts) -> bool:
         say(f"database: does not answer ({type(error).__name__})")
         return False
     say(f"database: PostgreSQL {found}: ok")
+    return True
+
+
+async def _provider_answers(settings: Settings) -> bool:
+    """Reads the keys of the identity provider, where there is one; they must be for signatures that count."""
+    if "jwt" not in settings.identities:
+        return True
+    from ragents_server.identity.key_sets import fetched, why
+
+    try:
+        keys = await fetched(settings.jwt_keys)
+    except (OSError, ValueError, HTTPException) as error:
+        say(f"identity provider: {why(error)}")
+        return False
+    signatures = {key.algorithm_name for key in keys.values()}
+    if not signatures & set(settings.signatures):
+        say(f"identity provider: its keys are for {', '.join(sorted(signatures))}; see RAGENTS_JWT_ALGORITHMS")
+        return False
+    say(f"identity provider: {len(keys)} keys for {', '.join(sorted(signatures))}: ok")
     return True
 
 

@@ -100,7 +100,9 @@ class Unauthenticated(RagentsError):
 
     code = grpc.StatusCode.UNAUTHENTICATED
     reason = reasons.ERROR_REASON_UNAUTHENTICATED
-    advice = "Send the metadata `authorization: Bearer <key>` with a key this server knows."
+    advice = (
+        "Send the metadata `authorization: Bearer <key>` with a key this server knows, or show a certificate it knows."
+    )
 
 
 class PermissionDenied(RagentsError):

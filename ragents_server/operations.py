@@ -12,7 +12,7 @@ from ragents_server.connections.migrations import migrate, require_vector
 from ragents_server.connections.postgres import is_unavailable, open_connection, open_pool
 from ragents_server.connections.redis import RedisUnavailable
 from ragents_server.errors import NotFound
-from ragents_server.identity.keys import read_keys
+from ragents_server.identifying import require_credentials
 from ragents_server.index.epochs import LEASE
 from ragents_server.index.reindex import Reindex
 from ragents_server.index.statements import Connection, statements
@@ -191,8 +191,7 @@ async def _resume(parts: Parts) -> None:
 def require_sound(settings: Settings) -> None:
     """ConfigurationError for what needs no back end to be seen."""
     refuse_open_listener(settings)
-    if settings.keys is not None:
-        read_keys(settings.keys)
+    require_credentials(settings)
 
 
 async def reindex(settings: Settings, tenant: str, collection: str) -> int:

@@ -25,7 +25,7 @@ from ragents_client.v1.document_service_pb2_grpc import add_DocumentServiceServi
 from ragents_client.v1.health_service_pb2_grpc import HealthServiceServicer, add_HealthServiceServicer_to_server
 from ragents_client.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from ragents_server.agents.turns import Turns
-from ragents_server.identity.authentication import Authenticator
+from ragents_server.identity.authentication import Chain
 from ragents_server.interceptors.admission import admission
 from ragents_server.interceptors.around import Around, Guard
 from ragents_server.interceptors.deadline import deadline
@@ -61,9 +61,7 @@ FLUSH = 0.5  # seconds for the last statuses to leave
 PROBES = ("", "ragents-readiness", "ragents-startup", *SERVICES)  # follow the state store; liveness never does
 
 
-def guards(
-    settings: Settings, serving: Serving, limits: Limits, authenticator: Authenticator | None
-) -> Sequence[Guard]:
+def guards(settings: Settings, serving: Serving, limits: Limits, authenticator: Chain | None) -> Sequence[Guard]:
     """The guards around every RPC, outermost first; tracing and metrics take their places here."""
     bounded = deadline(settings.deadline, settings.max_deadline, settings.upload_deadline)
     return (

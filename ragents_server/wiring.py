@@ -15,7 +15,7 @@ from ragents_server.connections.postgres import GuardedPool, open_pool
 from ragents_server.connections.sockets import running_url
 from ragents_server.errors import ConfigurationError
 from ragents_server.identifying import open_authenticator
-from ragents_server.identity.authentication import Authenticator
+from ragents_server.identity.authentication import Chain
 from ragents_server.index.collections import Collections
 from ragents_server.index.documents import Documents
 from ragents_server.index.search import Search
@@ -63,7 +63,7 @@ class Parts:
     caches: Caches
     agency: Agency
     limits: Limits
-    authenticator: Authenticator | None  # None: everybody is the local caller
+    authenticator: Chain | None  # None: everybody is the local caller
     queueing: Queueing
 
 

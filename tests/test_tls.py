@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from ragents_client.v1 import DocumentServiceStub, ListCollectionsRequest
+from ragents_client.v1 import DocumentServiceStub, ListCollectionsRequest, PutDocumentsRequest
 from ragents_server.errors import ConfigurationError
 from ragents_server.identity.certificates import Certificates
 from ragents_server.listeners import refuse_open_listener
@@ -22,9 +23,10 @@ from ragents_server.operations import prepare
 from ragents_server.server import Server, listening
 from ragents_server.settings import Settings
 from ragents_server.wiring import opened
-from tests.postgres_servers import embedded_database
+from tests.postgres_servers import data_folder, embedded_database
 from tests.servers import bearer, keys_file
-from tests.services.processes import NOT_SERVING, SERVING, checked
+from tests.services import calls
+from tests.services.processes import NOT_SERVING, SERVING, Running, checked, health, serving, watching
 
 AUTHORITY, STRANGERS = trustme.CA(), trustme.CA()
 
@@ -141,6 +143,47 @@ async def test_probes_ask_a_plaintext_port_where_nothing_else_is_served(tmp_path
         async with grpc.aio.secure_channel(server.address, trusting()) as channel:
             request = health_pb2.HealthCheckRequest(service="ragents-liveness")
             assert (await health_pb2_grpc.HealthStub(channel).Check(request, timeout=10)).status == SERVING
+
+
+async def test_the_probes_port_tells_of_a_drain_and_lives_to_its_very_end(tmp_path: Path) -> None:
+    sent, gate = asyncio.Event(), asyncio.Event()
+
+    async def parts() -> AsyncIterator[PutDocumentsRequest]:
+        header, body, end = calls.chunked("slow.txt", b"The quokka lives on Rottnest Island.")
+        yield header
+        yield body
+        sent.set()
+        await gate.wait()
+        yield end
+
+    with data_folder(ready=True) as data:
+        async with (
+            serving(data=data, health_listen="127.0.0.1:0", **issued(tmp_path)) as running,
+            grpc.aio.insecure_channel(said_before(running, "health for probes")) as probes,
+            grpc.aio.secure_channel(running.address, trusting()) as channel,
+        ):
+            await health(probes, SERVING)
+            upload = DocumentServiceStub(channel).PutDocuments(parts(), timeout=60)
+            first = asyncio.create_task(anext(aiter(upload)))
+            await asyncio.wait_for(sent.wait(), 30)
+            told = await watching(probes, SERVING, NOT_SERVING)
+            running.process.send_signal(signal.SIGTERM)
+            assert (await told)[-1] == NOT_SERVING
+            await running.until_it_says("no new calls any more")
+            with pytest.raises(grpc.aio.AioRpcError):
+                await lists(running.address, trusting())
+            assert await checked(probes, "ragents-readiness") == NOT_SERVING
+            assert await checked(probes, "ragents-liveness") == SERVING  # a drain is no reason to be killed
+            gate.set()
+            assert [await first, *[one async for one in upload]][-1].HasField("document")
+            assert await running.ended(20) == 0
+            with pytest.raises(grpc.aio.AioRpcError):
+                await checked(probes, "ragents-liveness")
+
+
+def said_before(running: Running, words: str) -> str:
+    """The last word of a line that the server has said already."""
+    return next(line for line in running.log if words in line).split()[-1]
 
 
 def test_an_open_listener_needs_tls_or_a_mesh_and_credentials(tmp_path: Path) -> None:

@@ -61,7 +61,13 @@ def shared(
         Path | None, typer.Option(help="A file that holds the token; otherwise RAGENTS_TOKEN.")
     ] = None,
     tls: Annotated[bool, typer.Option("--tls", help="Speak TLS, with the usual roots.")] = False,
-    ca: Annotated[Path | None, typer.Option(help="Speak TLS, with the roots in this PEM file.")] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="Speak TLS, with the roots in this PEM file; otherwise RAGENTS_CA.")
+    ] = None,
+    cert: Annotated[
+        Path | None, typer.Option(help="Show the certificate in this PEM file; otherwise RAGENTS_CLIENT_CERT.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key, a PEM file; otherwise RAGENTS_CLIENT_KEY.")] = None,
     insecure_token: Annotated[
         bool, typer.Option("--insecure-token", help="Send the token unencrypted to another machine.")
     ] = False,
@@ -69,7 +75,7 @@ def shared(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, named as protobuf does.")] = False,
 ) -> None:
     """Ask your own documents. These options may also stand after the sub-command."""
-    context.obj = Connection(server, token_file, tls, ca, insecure_token, timeout, json)
+    context.obj = Connection(server, token_file, tls, ca, cert, key, insecure_token, timeout, json)
 
 
 @app.command(epilog=ALSO)
@@ -81,7 +87,7 @@ def version(context: typer.Context) -> None:
         say(f"ragents {release()}")
 
 
-WITH_VALUE = {"--server", "--token-file", "--ca", "--timeout"}
+WITH_VALUE = {"--server", "--token-file", "--ca", "--cert", "--key", "--timeout"}
 WITHOUT_VALUE = {"--json", "--tls", "--insecure-token"}
 
 

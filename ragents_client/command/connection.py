@@ -17,6 +17,8 @@ class Connection:
     token_file: Path | None = None
     tls: bool = False
     ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
     insecure_token: bool = False
     timeout: float | None = None
     json: bool = False
@@ -28,7 +30,10 @@ class Connection:
             return Client(
                 self.server,
                 token=self.token_file.read_text() if self.token_file else None,
-                tls=self.ca or self.tls,
+                tls=self.tls or None,
+                ca=self.ca,
+                certificate=self.cert,
+                key=self.key,
                 insecure_token=self.insecure_token,
                 timeout=self.timeout,
                 priority=self.priority,

@@ -19,4 +19,7 @@ HELP = (
     "not answer the question; 4 no server answered; 78 an extra is missing; 130 Ctrl-C."
 )
 
-ALSO = "Also: --server, --token-file, --tls, --ca, --insecure-token, --timeout and --json, as `ragents --help` tells."
+ALSO = (
+    "Also: --server, --token-file, --tls, --ca, --cert, --key, --insecure-token, --timeout and --json, as "
+    "`ragents --help` tells."
+)

@@ -1,9 +1,10 @@
-"""The role: who holds a credential."""
+"""The role: who holds a credential, a token or a certificate."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from ragents_server.caller import Caller
+from ragents_server.identity.client_certificates import ClientCertificates
 
 
 class Authenticator(Protocol):
@@ -15,10 +16,11 @@ class Authenticator(Protocol):
 
 
 class Chain:
-    """Several authenticators: the first that knows the token tells its caller."""
+    """Several authenticators: the first that knows the token tells its caller. Certificates count without a token."""
 
-    def __init__(self, authenticators: Sequence[Authenticator]) -> None:
+    def __init__(self, authenticators: Sequence[Authenticator], certificates: ClientCertificates | None = None) -> None:
         self._authenticators = tuple(authenticators)
+        self.certificates = certificates
 
     async def authenticate(self, token: str) -> Caller | None:
         """The token's caller, None when none of them knows it."""

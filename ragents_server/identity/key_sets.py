@@ -3,12 +3,14 @@
 import asyncio
 import json
 import logging
+import ssl
 import time
 import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 import jwt
@@ -64,10 +66,9 @@ class KeySet:
     async def _refresh(self) -> None:
         self._tried_at = begun = self._clock()
         try:
-            async with asyncio.timeout(READ_SECONDS + 1):
-                self._keys = parsed(await asyncio.to_thread(read, self._source))
+            self._keys = await fetched(self._source)
         except (OSError, ValueError, HTTPException) as error:  # TimeoutError is an OSError
-            log.warning("the keys of the identity provider cannot be read: %s", type(error).__name__)
+            log.warning("the keys of the identity provider cannot be read: %s", why(error))
             return
         self._read_at = begun
 
@@ -76,6 +77,32 @@ class KeySet:
         if (reading := self._reading) is not None:
             reading.cancel()
             await asyncio.wait([reading])
+
+
+async def fetched(source: str) -> dict[str, jwt.PyJWK]:
+    """The keys by id; OSError, ValueError or HTTPException when they cannot be had within seconds."""
+    async with asyncio.timeout(READ_SECONDS + 1):
+        return parsed(await asyncio.to_thread(read, source))
+
+
+def why(error: Exception) -> str:
+    """What is wrong with the provider's keys, without a word of what it answered."""
+    if isinstance(error, HTTPError):
+        return f"it answers with HTTP {error.code}"
+    cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, TimeoutError):
+        return f"no answer within {READ_SECONDS:g} s"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {cause.verify_message}"
+    if isinstance(cause, OSError):
+        return f"it cannot be reached: {cause.strerror or type(cause).__name__}"
+    if isinstance(cause, json.JSONDecodeError | UnicodeDecodeError):
+        return "its answer is not JSON"
+    return str(cause) if isinstance(cause, Unusable) else f"its answer cannot be read ({type(cause).__name__})"
+
+
+class Unusable(ValueError):
+    """A document that is no set of keys; the text is ours."""
 
 
 class _Straight(urllib.request.HTTPRedirectHandler):
@@ -94,7 +121,7 @@ def read(source: str) -> bytes:
         while part := response.read1(2**16):
             content += part
             if len(content) > LARGEST or time.monotonic() > until:
-                raise ValueError("too large or too slow")
+                raise Unusable("its answer is too large or too slow")
     return content
 
 
@@ -111,7 +138,7 @@ def parsed(document: bytes) -> dict[str, jwt.PyJWK]:
         except (jwt.PyJWTError, KeyError, ValueError, TypeError):
             log.warning("a key of the identity provider is left out: it cannot be read")
     if not found:
-        raise ValueError("it has no key for signatures")
+        raise Unusable("it has no key for signatures")
     return found
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 from ragents_server.caller import LOCAL, Caller, act_for
 from ragents_server.errors import InvalidRequest, PermissionDenied, Unauthenticated
-from ragents_server.identity.authentication import Authenticator
-from ragents_server.interceptors.around import Call, Guard, Serve
+from ragents_server.identity.authentication import Chain
+from ragents_server.identity.client_certificates import Shown
+from ragents_server.identity.forwarded import HEADER as FORWARDED
+from ragents_server.interceptors.around import Call, Context, Guard, Serve
 
 BEARER = "bearer "
 # The scope each RPC needs, by the full name of its method. One without a rule is denied; a test walks the descriptors.
@@ -36,8 +38,8 @@ RULES: dict[str, str] = {
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 
-def identity(authenticator: Authenticator | None, *, guarded_reflection: bool = False) -> Guard:
-    """Finds the caller by its bearer token; without an authenticator everybody is the one local caller.
+def identity(authenticator: Chain | None, *, guarded_reflection: bool = False) -> Guard:
+    """Finds the caller by its bearer token, or else by its certificate; without an authenticator everybody is local.
 
     With `guarded_reflection` only administrators may look at the contract through the server.
     """
@@ -57,9 +59,13 @@ def identity(authenticator: Authenticator | None, *, guarded_reflection: bool = 
     return guard
 
 
-async def _holder(call: Call, authenticator: Authenticator) -> Caller:
-    """Who holds the call's credential."""
-    given = call.metadata.get("authorization", "")
+async def _holder(call: Call, authenticator: Chain) -> Caller:
+    """Who holds the call's credential. A token is judged alone: where it is wrong, no certificate stands in for it."""
+    given = call.metadata.get("authorization")
+    if given is None and authenticator.certificates is not None:
+        known = await authenticator.certificates.authenticate(_shown(call.context))
+        if known is not None:
+            return known
     if not given:
         raise Unauthenticated("the call carries no credential")
     token = given[len(BEARER) :].strip() if given.lower().startswith(BEARER) else ""
@@ -67,6 +73,11 @@ async def _holder(call: Call, authenticator: Authenticator) -> Caller:
     if caller is None:
         raise Unauthenticated("the credential is not known")
     return caller
+
+
+def _shown(context: Context) -> Shown:
+    forwarded = [str(value) for key, value in context.invocation_metadata() or () if key == FORWARDED]
+    return Shown(context.peer(), context.auth_context, forwarded)
 
 
 def _on_behalf(call: Call, caller: Caller) -> Caller:

@@ -22,7 +22,8 @@ from ragents_server.settings.models import Models
 from ragents_server.settings.serving import Serving
 
 PREFIX = "RAGENTS_"
-CLIENTS = frozenset({"RAGENTS_SERVER", "RAGENTS_TOKEN"})  # read by the command `ragents`, not by the server
+# Read by the command `ragents`, not by the server.
+CLIENTS = frozenset({"RAGENTS_SERVER", "RAGENTS_TOKEN", "RAGENTS_CA", "RAGENTS_CLIENT_CERT", "RAGENTS_CLIENT_KEY"})
 
 
 class Settings(Batches, Agents, Caching, Models, Documents, Limits, Admission, Identity, Serving, BaseSettings):

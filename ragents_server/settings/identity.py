@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from ragents_server.settings.kinds import Address
 
-IDENTITIES = ("keys", "jwt")
+IDENTITIES = ("keys", "jwt", "certificates")
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
 
@@ -34,7 +34,7 @@ class Identity(BaseModel):
         "", pattern="^(|production)$", description="`production`: credentials are needed on loopback too."
     )
     identity: Annotated[str, AfterValidator(_identities)] = Field(
-        "", description="Whose credentials count beside RAGENTS_KEYS: `keys`, the database's; `jwt`."
+        "", description="Whose credentials count beside RAGENTS_KEYS: `keys`, the database's; `jwt`; `certificates`."
     )
     keys: Path | None = Field(None, description="File of API keys: JSON, SHA-256 of the token to its caller.")
     keys_ttl: float = Field(
@@ -47,6 +47,13 @@ class Identity(BaseModel):
         "RS256,ES256", description="Signatures that count."
     )
     jwt_tenant_claim: str = Field("tenant", min_length=1, description="The claim that names the tenant.")
+    certificates: Path | None = Field(
+        None, description="File of callers by certificate: JSON, its name to its caller; read again when it changes."
+    )
+    forwarded_certificates: str = Field(
+        "",
+        description="Proxies whose `x-forwarded-client-cert` counts: networks, such as `127.0.0.0/8,::1/128`; `unix`.",
+    )
     plaintext: bool = Field(False, description="Allow a plaintext listener that is not on loopback, behind a mesh.")
     tls_cert: Path | None = Field(
         None, description="File of the listener's certificate chain, PEM; read again when it changes."

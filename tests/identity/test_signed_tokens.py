@@ -7,10 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
-from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from ragents_server.caller import Caller
 from ragents_server.errors import ConfigurationError, StateUnavailable
@@ -18,37 +15,10 @@ from ragents_server.identifying import signed_tokens
 from ragents_server.identity.key_sets import KeySet
 from ragents_server.identity.signed_tokens import Provider, SignedTokens
 from ragents_server.settings import Settings
+from tests.identity_provider import CURVE, KEY, OTHER, identity_provider, public, token
+from tests.identity_provider import Provider as IdentityProvider
 
-KEY, OTHER = (rsa.generate_private_key(65537, 2048) for _ in range(2))
-CURVE = ec.generate_private_key(ec.SECP256R1())
-CLAIMS = {"iss": "https://id", "aud": "ragents", "sub": "ada", "tenant": "acme", "scope": "openid ask write"}
 ADA = Caller("acme", "ada", frozenset({"ask", "write"}), frozenset(), "NORMAL", "default")
-
-
-def token(key: Any = KEY, kid: str | None = "one", algorithm: str = "RS256", **claims: Any) -> str:
-    given = CLAIMS | {"exp": time.time() + 600} | claims
-    headers = {} if kid is None else {"kid": kid}
-    return jwt.encode({k: v for k, v in given.items() if v is not None}, key, algorithm, headers=headers)
-
-
-def public(kid: str, key: Any) -> dict[str, Any]:
-    algorithm = jwt.algorithms.RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else jwt.algorithms.ECAlgorithm
-    made: dict[str, Any] = algorithm.to_jwk(key.public_key(), as_dict=True)
-    return made | {"kid": kid, "use": "sig"}
-
-
-class Server:
-    """An identity provider's keys over HTTP."""
-
-    def __init__(self) -> None:
-        self.keys = [public("one", KEY), public("curve", CURVE)]
-        self.asked = 0
-        self.status = 200
-        self.url = ""
-
-    async def answer(self, _: web.Request) -> web.Response:
-        self.asked += 1
-        return web.json_response({"keys": self.keys}, status=self.status)
 
 
 class Clock:
@@ -59,16 +29,9 @@ class Clock:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    server, app = Server(), web.Application()
-    app.router.add_get("/jwks", server.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/jwks"
-    yield server
-    await runner.cleanup()
+async def server() -> AsyncIterator[IdentityProvider]:
+    async with identity_provider() as running:
+        yield running
 
 
 @pytest.fixture
@@ -77,7 +40,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def tokens(server: Server, clock: Clock) -> SignedTokens:
+def tokens(server: IdentityProvider, clock: Clock) -> SignedTokens:
     return SignedTokens(
         Provider("https://id", "ragents", ("RS256", "ES256"), "tenant"), KeySet(server.url, clock=clock)
     )
@@ -117,13 +80,13 @@ async def test_a_token_that_proves_too_little_is_nobodys(tokens: SignedTokens, w
 
 
 @pytest.mark.parametrize("text", ["", "a", "..", "a.b.c", "\udcff..", "a." * 2 + "x" * 9000])
-async def test_what_is_no_token_is_nobodys(tokens: SignedTokens, server: Server, text: str) -> None:
+async def test_what_is_no_token_is_nobodys(tokens: SignedTokens, server: IdentityProvider, text: str) -> None:
     assert await tokens.authenticate(text) is None
     assert server.asked == 0
 
 
 async def test_the_keys_are_read_once_for_all_and_at_most_every_ten_seconds(
-    tokens: SignedTokens, server: Server, clock: Clock
+    tokens: SignedTokens, server: IdentityProvider, clock: Clock
 ) -> None:
     assert await asyncio.gather(*(tokens.authenticate(token()) for _ in range(20))) == [ADA] * 20
     assert server.asked == 1
@@ -137,7 +100,9 @@ async def test_the_keys_are_read_once_for_all_and_at_most_every_ten_seconds(
     assert server.asked == 2
 
 
-async def test_a_caller_that_leaves_leaves_the_others_their_reading(tokens: SignedTokens, server: Server) -> None:
+async def test_a_caller_that_leaves_leaves_the_others_their_reading(
+    tokens: SignedTokens, server: IdentityProvider
+) -> None:
     first, second = (asyncio.create_task(tokens.authenticate(token())) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
@@ -146,7 +111,7 @@ async def test_a_caller_that_leaves_leaves_the_others_their_reading(tokens: Sign
 
 
 async def test_a_key_that_the_provider_drops_ends_and_one_that_cannot_be_read_again_lasts_an_hour(
-    tokens: SignedTokens, server: Server, clock: Clock
+    tokens: SignedTokens, server: IdentityProvider, clock: Clock
 ) -> None:
     assert await tokens.authenticate(token()) == ADA
     server.status = 500
