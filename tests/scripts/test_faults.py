@@ -72,6 +72,20 @@ def test_a_failing_model_is_left_alone_and_the_control_finds_what_is_not() -> No
     assert figures["fallback_answered"]["value"] == figures["fallback_calls"]["value"]
 
 
+def test_under_overload_the_urgent_are_served_and_without_admission_they_are_not() -> None:
+    figures = short("admission")
+    assert figures["double_critical_shed"]["value"] == figures["greedy_modest_shed"]["value"] == 0
+    assert figures["tenfold_refused"]["value"] >= 1
+    assert figures["control_critical_p99_ratio"]["value"] >= 3
+
+
+def test_no_call_fails_while_replicas_are_replaced_and_those_that_just_stop_lose_some() -> None:
+    figures = short("rollout")
+    assert figures["failed"]["value"] == 0
+    assert figures["in_flight"]["value"] >= figures["restarts"]["value"]
+    assert figures["control_failed"]["value"] >= 1
+
+
 def test_an_unknown_test_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         faults.main(["nothing"])
