@@ -13,6 +13,7 @@ FAULTS = {
     "agents": "scripts.faulting.agents",
     "limits": "scripts.faulting.limits",
     "model": "scripts.faulting.model_away",
+    "hostile": "scripts.faulting.hostile",
 }
 SCRIPT = Script(
     command="scripts/faults",
