@@ -168,7 +168,8 @@ async def _probed(settings: Settings, health: HealthServicer) -> AsyncIterator[s
     if settings.health_listen is None:
         yield None
         return
-    server = grpc.aio.server(options=options(settings), maximum_concurrent_rpcs=MAX_PROBES)
+    around = Around([errors], settings.max_message)
+    server = grpc.aio.server(interceptors=[around], options=options(settings), maximum_concurrent_rpcs=MAX_PROBES)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     address = bind(server, settings.health_listen, setting="RAGENTS_HEALTH_LISTEN")
     await server.start()
