@@ -6,7 +6,18 @@ import secrets
 from ragents_server.connections.postgres import is_unavailable
 from ragents_server.errors import InternalError, RagentsError, StateUnavailable
 
+LEFT = "ExecuteBatchError raised in core"
+
 log = logging.getLogger(__name__)
+
+
+def quiet_transport() -> None:
+    """Callers that leave just when they are answered are no error, and must not fill the log with tracebacks."""
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_error)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(LEFT)
 
 
 def known(error: Exception, where: str) -> RagentsError:

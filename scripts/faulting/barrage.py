@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import grpc
@@ -62,6 +63,7 @@ class Barrage:
     """Mutated calls to one server; the same seed sends the same."""
 
     channel: grpc.aio.Channel
+    blocking: grpc.Channel  # to the same server
     rpcs: Sequence[Rpc]
     credentials: Sequence[Metadata]
     watch: Watch
@@ -92,32 +94,24 @@ class Barrage:
         said: list[bytes] = []
         code, message, trailers = grpc.StatusCode.OK, "", list[tuple[str, str | bytes]]()
         try:
-            said.extend([one async for one in self._responses(rpc, messages, metadata, timeout)])
-        except grpc.aio.AioRpcError as error:
-            code, message = error.code(), error.details() or ""
-            trailers = [*(error.trailing_metadata() or ())]
-        self._judge(
-            rpc, code, b"\n".join([told(message, trailers), *said]), b"".join((*messages, repr(metadata).encode()))
-        )
+            if rpc.takes_stream:
+                said.extend(await asyncio.to_thread(self._streamed, rpc, messages, metadata, timeout))
+            else:
+                said.extend([one async for one in self._responses(rpc, b"".join(messages), metadata, timeout)])
+        except grpc.RpcError as error:
+            code, message = error.code(), error.details() or ""  # type: ignore[attr-defined]
+            trailers = [*(error.trailing_metadata() or ())]  # type: ignore[attr-defined]
+        sent = b"".join((*messages, repr(metadata).encode()))
+        self._judge(rpc, code, b"\n".join([told(message, trailers), *said]), sent)
         if code is not grpc.StatusCode.OK and rpc.service.startswith(CONTRACT) and code not in BARE:
             self._require_reason(rpc, code, message, trailers)
 
-    async def _responses(
-        self, rpc: Rpc, messages: Sequence[bytes], metadata: Metadata, timeout: float
-    ) -> AsyncIterator[bytes]:
+    async def _responses(self, rpc: Rpc, message: bytes, metadata: Metadata, timeout: float) -> AsyncIterator[bytes]:
         """The bytes that come back."""
-        kinds: dict[tuple[bool, bool], Any] = {
-            (False, False): self.channel.unary_unary,
-            (False, True): self.channel.unary_stream,
-            (True, False): self.channel.stream_unary,
-            (True, True): self.channel.stream_stream,
-        }
-        call = kinds[rpc.takes_stream, rpc.gives_stream](rpc.path)
-        sent = _stream(messages) if rpc.takes_stream else b"".join(messages)
-        under_way = call(sent, metadata=metadata, timeout=timeout)
         if not rpc.gives_stream:
-            yield await under_way
+            yield await self.channel.unary_unary(rpc.path)(message, metadata=metadata, timeout=timeout)
             return
+        under_way: Any = self.channel.unary_stream(rpc.path)(message, metadata=metadata, timeout=timeout)
         read = 0
         try:
             async for response in under_way:
@@ -125,6 +119,20 @@ class Barrage:
                 read += 1
                 if read == MOST_READ or rpc.path == ENDLESS:
                     return
+        finally:
+            under_way.cancel()
+
+    def _streamed(self, rpc: Rpc, messages: Sequence[bytes], metadata: Metadata, timeout: float) -> list[bytes]:
+        """The same where several are sent.
+
+        Not by asyncio's client: refused while it still sends, it tells an INTERNAL of its own.
+        """
+        call: Any = self.blocking.stream_stream if rpc.gives_stream else self.blocking.stream_unary
+        under_way = call(rpc.path)(iter(messages), metadata=metadata, timeout=timeout)
+        if not rpc.gives_stream:
+            return [under_way]
+        try:
+            return list(islice(under_way, MOST_READ))
         finally:
             under_way.cancel()
 
@@ -146,8 +154,3 @@ class Barrage:
         reasoned = status is not None and any(one.Unpack(info) and info.reason for one in status.details)
         if not reasoned:
             self.heard.without_reason.append(f"{rpc.path}: {code.name} {message[:200]!r}")
-
-
-async def _stream(messages: Sequence[bytes]) -> AsyncIterator[bytes]:
-    for message in messages:
-        yield message

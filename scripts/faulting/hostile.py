@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 import psutil
 
 from scripts.evaluation.server import open_folder
@@ -13,7 +14,7 @@ from scripts.faulting.deployment import Deployment, deployed, say
 from scripts.faulting.leaks import Watch
 from scripts.faulting.naive import KINDS, naive_server
 from scripts.faulting.planting import Tenant, answer_of, plant, write_scoped_keys
-from scripts.faulting.replicas import Key
+from scripts.faulting.replicas import OPTIONS, Key
 from scripts.faulting.wire_seeds import Ids, Rpc, rpcs
 from scripts.figures import Figure
 
@@ -65,8 +66,10 @@ async def _mutated(plan: Plan, seed: int) -> list[Figure]:
             watch = Watch([VICTIM.secret], [str(deployment.folder), str(folder)])
             targets = rpcs(own, foreign, (STRANGER.key.tenant, STRANGER.key.user))
             credentials = [STRANGER.key.metadata, ACTING.metadata]
-            barrage = Barrage(deployment.replicas[0].channel, targets, credentials, watch, seed)
-            return await _sent(deployment, barrage, plan)
+            replica = deployment.replicas[0]
+            with grpc.insecure_channel(replica.begun.address, OPTIONS) as blocking:
+                barrage = Barrage(replica.channel, blocking, targets, credentials, watch, seed)
+                return await _sent(deployment, barrage, plan)
 
 
 def write_keys(folder: Path, keys: list[Key]) -> Path:
@@ -88,6 +91,7 @@ async def _sent(deployment: Deployment, barrage: Barrage, plan: Plan) -> list[Fi
     answer = await answer_of(replica, VICTIM)
     proper = VICTIM.secret in answer.text and bool(answer.citations) and replica.process.returncode is None
     lines = replica.log.read_text(errors="replace").splitlines()
+    Path("/tmp/h.log").write_text("\n".join(lines))  # XXX
     errors = [line for line in lines if ERRORS.search(line)]
     heard = barrage.heard
     for finding in (*heard.undocumented, *heard.leaks, *heard.without_reason, *errors):
@@ -111,9 +115,10 @@ async def _control(plan: Plan, seed: int) -> list[Figure]:
     targets: list[Rpc] = [one for one in rpcs(nothing, nothing, ("", "")) if one.path.rpartition("/")[2] in KINDS]
     logging.getLogger("grpc").setLevel(logging.CRITICAL)  # what it tells of each failure is not looked at
     with open_folder() as folder:
-        async with naive_server(folder, VICTIM.secret) as channel:
-            barrage = Barrage(channel, targets, [()], Watch([VICTIM.secret], [str(folder)]), seed)
-            await barrage.send(plan.control)
+        async with naive_server(folder, VICTIM.secret) as (address, channel):
+            with grpc.insecure_channel(address) as blocking:
+                barrage = Barrage(channel, blocking, targets, [()], Watch([VICTIM.secret], [str(folder)]), seed)
+                await barrage.send(plan.control)
     heard: Heard = barrage.heard
     return [
         Figure.at_least("control_naive_undocumented", len(heard.undocumented), 1, "calls"),

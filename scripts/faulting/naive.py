@@ -46,8 +46,8 @@ class Naive:
 
 
 @asynccontextmanager
-async def naive_server(folder: Path, secret: str) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to one that runs, on a free port of loopback, without any guard."""
+async def naive_server(folder: Path, secret: str) -> AsyncIterator[tuple[str, grpc.aio.Channel]]:
+    """One that runs on a free port of loopback, without any guard: its address, and a channel to it."""
     naive, server = Naive(folder, secret), grpc.aio.server()
     by_service: dict[str, dict[str, Any]] = {"ragents.v1.QueryService": {}, "ragents.v1.DocumentService": {}}
     for name, (kind, method) in KINDS.items():
@@ -57,10 +57,10 @@ async def naive_server(folder: Path, secret: str) -> AsyncIterator[grpc.aio.Chan
         )
     for service, handlers in by_service.items():
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-    port = server.add_insecure_port("127.0.0.1:0")
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield channel
+        async with grpc.aio.insecure_channel(address) as channel:
+            yield address, channel
     finally:
         await server.stop(None)
