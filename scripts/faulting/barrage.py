@@ -49,6 +49,7 @@ class Heard:
     codes: Counter[str] = field(default_factory=Counter)
     by_method: Counter[tuple[str, str]] = field(default_factory=Counter)
     undocumented: list[str] = field(default_factory=list)
+    away: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
     without_reason: list[str] = field(default_factory=list)
 
@@ -102,7 +103,7 @@ class Barrage:
             code, message = error.code(), error.details() or ""  # type: ignore[attr-defined]
             trailers = [*(error.trailing_metadata() or ())]  # type: ignore[attr-defined]
         sent = b"".join((*messages, repr(metadata).encode()))
-        self._judge(rpc, code, b"\n".join([told(message, trailers), *said]), sent)
+        self._judge(rpc, code, b"\n".join([told(message, trailers), *said]), sent, timeout)
         if code is not grpc.StatusCode.OK and rpc.service.startswith(CONTRACT) and code not in BARE:
             self._require_reason(rpc, code, message, trailers)
 
@@ -136,11 +137,13 @@ class Barrage:
         finally:
             under_way.cancel()
 
-    def _judge(self, rpc: Rpc, code: grpc.StatusCode, said: bytes, sent: bytes) -> None:
+    def _judge(self, rpc: Rpc, code: grpc.StatusCode, said: bytes, sent: bytes, timeout: float) -> None:
         self.heard.codes[code.name] += 1
         self.heard.by_method[rpc.path, code.name] += 1
         if code not in DOCUMENTED:
             self.heard.undocumented.append(f"{rpc.path}: {code.name} {said[:200]!r} to {sent[:200]!r}")
+        if code is grpc.StatusCode.UNAVAILABLE and timeout >= PATIENCE:  # else the database has no time to tell
+            self.heard.away.append(f"{rpc.path}: {said[:200]!r} to {sent[:300]!r}")
         if found := self.watch.leak(said, sent=sent, describes=rpc.service.startswith(REFLECTION)):
             self.heard.leaks.append(f"{rpc.path}: {code.name} {found!r}")
 

@@ -9,6 +9,8 @@ import grpc
 import psutil
 
 from scripts.evaluation.server import open_folder
+from scripts.faulting.abandoned import NOTES as ABANDONED
+from scripts.faulting.abandoned import abandoned
 from scripts.faulting.barrage import AT_ONCE, Barrage, Heard
 from scripts.faulting.deployment import Deployment, deployed, say
 from scripts.faulting.leaks import Watch
@@ -23,18 +25,20 @@ ACTING = Key("token-of-acting", "amber", user="ada")
 VICTIM = Tenant(Key("token-of-birch", "birch", user="bob"), "birchwood-86153")
 SCOPES = ("ask", "write")
 MOST_GROWTH = 150  # MB
-SHOWN = 5  # findings told in words
+LAST_LINES = 200  # of a log that should be empty
 ERRORS = re.compile(r"Traceback \(most recent call last\)|incident [0-9a-f]{16}| ERROR | CRITICAL |never retrieved")
 
 NOTES = {
     "sent": f"calls of every RPC of the contract, of health and of reflection: valid requests whose bytes are damaged, "
     f"or well formed and absurd, with strange metadata and deadlines; {AT_ONCE} at once",
     "undocumented": "calls that ended with a status that the contract does not know, or with INTERNAL or DATA_LOSS",
+    "unavailable": "calls that were told that the database, the model or the server is away, which none is",
     "leaks": "replies, statuses, details and trailers with a word of the server's insides or of another tenant's",
     "without_reason": "failures of the contract's services that the server itself told, without google.rpc.ErrorInfo",
     "rss_growth": "of the server, from a tenth of the calls on",
     "log_errors": "lines of the server's log that tell of an error that nobody handled",
     "control_naive": "the same against a small server without guards",
+    **ABANDONED,
 }
 
 
@@ -44,15 +48,21 @@ class Plan:
 
     mutated: int
     control: int
+    abandoned: int
 
 
-FULL, SHORT = Plan(mutated=20_000, control=1_000), Plan(mutated=1_500, control=300)
+FULL = Plan(mutated=20_000, control=1_000, abandoned=50_000)
+SHORT = Plan(mutated=1_500, control=300, abandoned=2_000)
 
 
 async def measured(*, short: bool, seed: int) -> list[Figure]:
     """All of it, one after the other."""
     plan = SHORT if short else FULL
-    return [*await _mutated(plan, seed), *await _control(plan, seed)]
+    return [
+        *await _mutated(plan, seed),
+        *await _control(plan, seed),
+        *await abandoned([STRANGER, VICTIM], plan.abandoned, seed, short=short),
+    ]
 
 
 async def _mutated(plan: Plan, seed: int) -> list[Figure]:
@@ -91,16 +101,18 @@ async def _sent(deployment: Deployment, barrage: Barrage, plan: Plan) -> list[Fi
     answer = await answer_of(replica, VICTIM)
     proper = VICTIM.secret in answer.text and bool(answer.citations) and replica.process.returncode is None
     lines = replica.log.read_text(errors="replace").splitlines()
-    Path("/tmp/h.log").write_text("\n".join(lines))  # XXX
     errors = [line for line in lines if ERRORS.search(line)]
     heard = barrage.heard
-    for finding in (*heard.undocumented, *heard.leaks, *heard.without_reason, *errors):
+    for finding in (*heard.undocumented, *heard.away, *heard.leaks, *heard.without_reason):
         say(f"  {finding[:600]}")
+    if errors:
+        say("\n".join(lines[-LAST_LINES:]))
     return [
         Figure("sent", heard.sent, "calls"),
         Figure("rpcs", len(barrage.rpcs)),
         *(Figure(f"status_{code.lower()}", number, "calls") for code, number in sorted(heard.codes.items())),
         Figure.at_most("undocumented", len(heard.undocumented), 0, "calls"),
+        Figure.at_most("unavailable", len(heard.away), 0, "calls"),
         Figure.at_most("leaks", len(heard.leaks), 0, "calls"),
         Figure.at_most("without_reason", len(heard.without_reason), 0, "calls"),
         Figure.at_most("rss_growth", grown, MOST_GROWTH, "MB"),
