@@ -26,7 +26,7 @@ from ragents_client.v1.health_service_pb2_grpc import HealthServiceServicer, add
 from ragents_client.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from ragents_server.agents.turns import Turns
 from ragents_server.identity.authentication import Authenticator
-from ragents_server.incidents import quiet_transport
+from ragents_server.incidents import quiet_leaving
 from ragents_server.interceptors.admission import admission
 from ragents_server.interceptors.around import Around, Guard
 from ragents_server.interceptors.deadline import deadline
@@ -139,7 +139,7 @@ class Server:
 async def listening(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
     """Listens, NOT_SERVING until `set_ready`; ends at once when left without a drain."""
     refuse_open_listener(settings)
-    quiet_transport()
+    quiet_leaving()
     serving = Serving()
     around = Around(guards(settings, serving, parts.limits, parts.authenticator), settings.max_message)
     server = grpc.aio.server(interceptors=[around], options=options(settings))

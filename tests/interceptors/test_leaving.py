@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from ragents_server.errors import NotFound
-from ragents_server.incidents import quiet_transport
+from ragents_server.incidents import quiet_leaving
 from ragents_server.interceptors.around import Around, Context
 from ragents_server.interceptors.errors import errors
 
@@ -55,7 +55,7 @@ async def test_a_caller_that_has_left_is_no_bug(name: str, caplog: pytest.LogCap
     handler: Any = grpc.unary_unary_rpc_method_handler(serve)
     if name == "written":
         handler = grpc.unary_stream_rpc_method_handler(serve)
-    quiet_transport()
+    quiet_leaving()
     caplog.set_level(logging.WARNING)
     server = grpc.aio.server(interceptors=[Around([errors], 2**20)])
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Service", {"Call": handler}),))
