@@ -22,7 +22,7 @@ TEXTS = (
     "\u202e\u0000\ufffe\U0010ffff".encode(),
     b"../../etc/passwd",
     b"'; DROP TABLE documents; --",
-    b"%s%n{0}{{}}$1",
+    b"%s%n{0}{{}}",
     b"\r\nx-injected: 1",
     b"nan",
 )

@@ -54,7 +54,7 @@ async def waits_for_a_lock(pool: Pool) -> None:
     """Returns when a statement waits for one."""
     asking = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     async with asyncio.timeout(20):
-        while not await pool.fetchval(asking):
+        while not await pool.fetchval(asking):  # noqa: ASYNC110 - nothing tells when it waits
             await asyncio.sleep(0.01)
 
 
