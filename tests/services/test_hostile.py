@@ -39,20 +39,8 @@ MALFORMED = {
     "a length beyond the end": b"\x0a\xff\xff\xff\xff\x0f",
     "a varint without end": b"\xff" * 9,
     "a group without end": b"\x0b" * 1_000,
-    "a field with the number 0": b"\x02\x00",
 }
-PLACES = (
-    "\0",
-    "a\0b",
-    "nonsense",
-    "-1",
-    "1.5",
-    "9" * 5_000,
-    "99999",
-    "1 2",
-    "0001-01-01T00:00:00+23:59 x",
-    "2026-01-01 x",
-)
+PLACES = ("\0", "a\0b", "nonsense", "-1", "1.5", "9" * 5_000, "99999", "1 2", "0001-01-01T00:00:00+23:59 x")
 METHODS = {f"/{one.containing_service.full_name}/{one.name}": one for one in methods()}
 STRINGS = {  # of each method that has one, the number of a string
     path: field.number
