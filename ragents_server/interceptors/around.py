@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
 else:
     Context, Handler = grpc.aio.ServicerContext, grpc.RpcMethodHandler
-HEALTH = "/grpc.health."  # probes pass every guard
+HEALTH = "/grpc.health."  # probes pass every guard but the outermost
 
 
 @dataclass(slots=True)
@@ -74,13 +75,13 @@ class Around(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
-        """Wraps the handler of every method but the probes'."""
+        """Wraps the handler of every method."""
         method = str(handler_call_details.method)
         if (known := self._handlers.get(method)) is not None:
             return known
         handler = await continuation(handler_call_details)
-        if handler is None or method.startswith(HEALTH):
-            return handler
+        if handler is None:
+            return None
         self._handlers[method] = self._around(method, handler)
         return self._handlers[method]
 
@@ -112,14 +113,18 @@ class Around(grpc.aio.ServerInterceptor):
     ) -> Callable[[Any, Context], Any]:
         async def reply(call: Call) -> None:
             asked = _decoded_stream(decode, call.request) if streams else decoded(decode, call.request)
-            async with aclosing(inner(asked, call.context)) as replies:
+            answering = inner(asked, call.context)
+            if isawaitable(answering):  # it writes by itself, as the probes' watch does
+                await answering
+                return
+            async with aclosing(answering) as replies:
                 async for one in replies:
                     await call.context.write(self._fitting(one))
 
         return self._guarded(method, reply)
 
     def _guarded(self, method: str, serve: Serve) -> Callable[[Any, Context], Awaitable[Any]]:
-        for guard in reversed(self._guards):
+        for guard in reversed(self._guards[:1] if method.startswith(HEALTH) else self._guards):
             serve = guard(serve)
 
         async def served(request: Any, context: Context) -> Any:

@@ -47,6 +47,17 @@ def test_no_question_fails_while_redis_is_away() -> None:
     assert short("redis-away")["failed"]["value"] == 0
 
 
+def test_strangers_hurt_nobody_and_the_controls_find_what_would() -> None:
+    figures = short("hostile")
+    never = ("undocumented", "unavailable", "leaks", "without_reason", "log_errors", "foreign", "wrong", "failed")
+    assert {name: figures[name]["value"] for name in never} == dict.fromkeys(never, 0)
+    assert [
+        name for name in figures if name.endswith("_left") and "control" not in name and figures[name]["value"]
+    ] == []
+    assert figures["sent"]["value"] == 1_500 and figures["cancelled"]["value"] >= 1_000
+    assert figures["control_naive_leaks"]["value"] >= 1 and figures["control_leaking_tasks_left"]["value"] >= 1
+
+
 def test_no_turn_is_lost_or_kept_twice_and_the_controls_find_what_is() -> None:
     figures = short("agents")
     wrong = ("lost", "doubled", "differing", "disordered", "roles_broken", "failed", "read_short", "gaps")
