@@ -60,7 +60,7 @@ async def measured(*, short: bool, seed: int) -> list[Figure]:
         own = OPEN | {"executions": executions, "queue": WAITING}
         async with deployed(list(KEYS.values()), [own], short=True, model=model) as deployment:
             asking = await _prepared(deployment.replicas[0])
-            test = Overload(asking, slots, seconds, with_times=not short)
+            test = Overload(asking, slots, seconds, whole=not short)
             yield test
 
     async with overload(model, SLOTS, SLOTS) as test:
@@ -84,13 +84,13 @@ async def _prepared(replica: Replica) -> Asking:
 class Overload:
     """One server, asked for more and more."""
 
-    def __init__(self, asking: Asking, slots: int, seconds: float, *, with_times: bool) -> None:
+    def __init__(self, asking: Asking, slots: int, seconds: float, *, whole: bool) -> None:
         self.alone = self._peak = 0.0  # seconds of a call without others; answers a second at most
         self._asking = asking
         self._slots = slots
         self._capacity = slots / WRITING  # calls a second
         self._seconds = seconds
-        self._with_times = with_times
+        self._whole = whole
 
     async def unloaded(self) -> list[Figure]:
         """What the rest is measured by."""
@@ -108,14 +108,16 @@ class Overload:
         found = await self._asking.on_time(MIX, self._capacity, 2 * self._capacity, self._seconds)
         others = max(found.shed(name) for name in ("NORMAL", "HIGH"))
         return [
-            Figure.at_least("double_critical_answered", len(found.answered["CRITICAL"]), 0.39 * self._offered, "calls"),
+            Figure.at_least("double_critical_answered", len(found.answered["CRITICAL"]), 0.35 * self._offered, "calls"),
             Figure.at_most("double_critical_shed", found.shed("CRITICAL"), 0),
             Figure("double_high_shed", found.shed("HIGH")),
             Figure("double_normal_shed", found.shed("NORMAL")),
             Figure.at_least("double_low_shed", found.shed("LOW"), others),
-            Figure.at_least("double_low_share", len(found.answered.get("LOW", ())) / len(found.ended), 0.05),
-            self._timed(Figure.at_most("double_critical_p99_ratio", self._late(found, "CRITICAL"), 1.5)),
-            self._timed(Figure.at_least("double_goodput", found.goodput / self._peak, 0.9)),
+            self._long(
+                Figure.at_least("double_low_share", len(found.answered.get("LOW", ())) / len(found.ended), 0.05)
+            ),
+            self._long(Figure.at_most("double_critical_p99_ratio", self._late(found, "CRITICAL"), 1.5)),
+            self._long(Figure.at_least("double_goodput", found.goodput / self._peak, 0.9)),
             Figure.at_most("double_failed_otherwise", len(found.failed), 0, "calls"),
         ]
 
@@ -126,13 +128,13 @@ class Overload:
         after = await self._asking.until_as_quick(CRITICAL, 1.5 * self.alone)
         refused, displaced = together(found.refused), together(found.displaced)
         return [
-            self._timed(Figure.at_least("tenfold_goodput", found.goodput / self._peak, 0.8)),
+            self._long(Figure.at_least("tenfold_goodput", found.goodput / self._peak, 0.8)),
             Figure.at_least("tenfold_refused", len(refused), self._offered, "calls"),
-            self._timed(Figure.at_most("tenfold_refusals_p99", 1000 * percentile(refused, 0.99), 20, "ms")),
+            self._long(Figure.at_most("tenfold_refusals_p99", 1000 * percentile(refused, 0.99), 20, "ms")),
             Figure("tenfold_displaced", len(displaced), "calls"),
             Figure("tenfold_displaced_p99", 1000 * percentile(displaced, 0.99), "ms"),
-            self._timed(Figure.at_most("tenfold_cpu", found.cores, 0.4, "cores")),
-            self._timed(Figure.at_most("tenfold_normal_after", after, 10, "s")),
+            self._long(Figure.at_most("tenfold_cpu", found.cores, 0.4, "cores")),
+            self._long(Figure.at_most("tenfold_normal_after", after, 10, "s")),
             Figure.at_most("tenfold_failed_otherwise", len(found.failed), 0, "calls"),
         ]
 
@@ -143,10 +145,10 @@ class Overload:
         found = await self._asking.on_time(CROWDED, self._capacity, RUSH * self._capacity, self._seconds)
         return [
             Figure.at_least(
-                "greedy_modest_answered", len(found.answered["modest"]), 0.029 * RUSH * self._offered, "calls"
+                "greedy_modest_answered", len(found.answered["modest"]), 0.025 * RUSH * self._offered, "calls"
             ),
             Figure.at_most("greedy_modest_shed", found.shed("modest"), 0),
-            self._timed(Figure.at_most("greedy_modest_p99_ratio", self._late(found, "modest"), 1.3)),
+            self._long(Figure.at_most("greedy_modest_p99_ratio", self._late(found, "modest"), 1.3)),
             Figure.at_least("greedy_shed", found.shed(GREEDY), 0.4),
             Figure.at_most("greedy_failed_otherwise", len(found.failed), 0, "calls"),
         ]
@@ -172,11 +174,11 @@ class Overload:
         found = await self._asking.on_time(MIX, self._capacity, 2 * self._capacity, self._seconds)
         return [
             Figure.at_least("control_critical_p99_ratio", self._late(found, "CRITICAL"), 2 * 1.5),
-            Figure.at_least("control_critical_shed", found.shed("CRITICAL"), 0.1),
+            self._long(Figure.at_least("control_critical_shed", found.shed("CRITICAL"), 0.1)),
         ]
 
     async def _learn_alone(self) -> None:
-        times = 60 if self._with_times else 10
+        times = 60 if self._whole else 10
         self.alone = percentile(await self._asking.one_by_one(CRITICAL, times), 0.99)
 
     @property
@@ -187,6 +189,6 @@ class Overload:
     def _late(self, found: Outcomes, name: str) -> float:
         return percentile(found.answered.get(name, [PATIENCE]), 0.99) / self.alone
 
-    def _timed(self, figure: Figure) -> Figure:
-        """A time has no target on a busy machine."""
-        return figure if self._with_times else Figure(figure.name, figure.value, figure.unit)
+    def _long(self, figure: Figure) -> Figure:
+        """What takes a quiet machine, or more calls than a short run has, has a target in the long one only."""
+        return figure if self._whole else Figure(figure.name, figure.value, figure.unit)

@@ -20,11 +20,12 @@ from ragents_server import operations, server
 from ragents_server.execution import current_execution
 from ragents_server.interceptors.around import Call, Guard, Serve
 from ragents_server.server import Server
+from ragents_server.settings import Settings
 from ragents_server.wiring import Parts
 from scripts.faulting.unfenced import replace
 
 left = Counter[str]()
-kept = operations.kept
+listening = operations.listening
 guards = server.guards
 leaked: set[asyncio.Task[Any]] = set()
 
@@ -81,17 +82,17 @@ def _name(task: "asyncio.Task[Any]") -> str:
 
 
 @asynccontextmanager
-async def telling(running: Server, parts: Parts) -> AsyncIterator[None]:
-    """The same as the server does while it is kept, and it tells."""
+async def telling(settings: Settings, parts: Parts) -> AsyncIterator[Server]:
+    """The same as the server does while it listens, and it tells."""
     path = Path(sys.argv[1])
+    async with listening(settings, parts) as running:
 
-    def tell() -> None:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(counts(running, parts)) + "\n")
+        def tell() -> None:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(counts(running, parts)) + "\n")
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell)
-    async with kept(running, parts):
-        yield
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell)
+        yield running
 
 
 def watched(*args: Any, **kwargs: Any) -> Sequence[Guard]:
@@ -101,6 +102,6 @@ def watched(*args: Any, **kwargs: Any) -> Sequence[Guard]:
 
 
 if __name__ == "__main__":
-    replace(operations, "kept", telling)
+    replace(operations, "listening", telling)
     replace(server, "guards", watched)
     command.main([])

