@@ -20,13 +20,16 @@ from ragents_server.settings.identity import Identity
 from ragents_server.settings.limits import Limits
 from ragents_server.settings.models import Models
 from ragents_server.settings.serving import Serving
+from ragents_server.settings.telemetry import Telemetry
 
 PREFIX = "RAGENTS_"
 # Read by the command `ragents`, not by the server.
 CLIENTS = frozenset({"RAGENTS_SERVER", "RAGENTS_TOKEN", "RAGENTS_CA", "RAGENTS_CLIENT_CERT", "RAGENTS_CLIENT_KEY"})
 
 
-class Settings(Batches, Agents, Caching, Models, Documents, Limits, Admission, Identity, Serving, BaseSettings):
+class Settings(
+    Batches, Agents, Caching, Models, Documents, Limits, Admission, Identity, Telemetry, Serving, BaseSettings
+):
     """What the server is told by its environment; a secret may also come from a file named by NAME_FILE."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
