@@ -1,5 +1,6 @@
 """What is measured of a server, and where that is told; opened and closed here."""
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ragents_server.telemetry.lag import Lag
     from ragents_server.telemetry.state import ServerState
     from ragents_server.wiring import Parts
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ async def measured(
             yield found
             return
         place = await stack.enter_async_context(page(settings.metrics_listen, found.families))
+        log.info("metrics are served on %s", place)
         yield Measured(metrics, found.state, place)
 
 
