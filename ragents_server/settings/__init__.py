@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,14 @@ class _SecretFiles(PydanticBaseSettingsSource):
 def is_secret(field: FieldInfo) -> bool:
     """Whether the setting's value must not be shown."""
     return "SecretStr" in str(field.annotation)
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Whatever of the settings must not be shown: secrets, and the passwords of URLs among them."""
+    fields = [name for name, field in Settings.model_fields.items() if is_secret(field)]
+    secrets = [one.get_secret_value() for one in (getattr(settings, name) for name in fields) if one is not None]
+    found = [re.match(r"[a-z+]+://[^@]*?:([^@]+)@", secret) for secret in secrets]
+    return [*secrets, *(url[1] for url in found if url is not None)]
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
