@@ -12,7 +12,10 @@ RPC = ("grpc_type", "grpc_service", "grpc_method")
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric; a counter's name ends in `_total`. `merged` is `max` where each process tells of the whole server."""
+    """One metric; a counter's name ends in `_total`. `merged` is `max` where each process tells of the whole server.
+
+    Gauges, and counters that are `read`, are looked at when somebody asks; the others are counted as it happens.
+    """
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -20,6 +23,7 @@ class Family:
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
     merged: Literal["sum", "max"] = "sum"
+    read: bool = False
 
 
 FAMILIES = (
@@ -41,11 +45,23 @@ FAMILIES = (
     Family("ragents_queue_depth", "gauge", "calls and jobs that wait for a slot", ("priority",)),
     Family("ragents_queue_wait_seconds", "histogram", "seconds until there was a slot", ("priority",), CALL_SECONDS),
     Family("ragents_shed_total", "counter", "sent away: the line is full, or time is short", ("reason", "priority")),
-    Family("ragents_limited_total", "counter", "refused by a limit of the caller's", ("limit",)),
-    Family("ragents_cache_requests_total", "counter", "look-ups in a cache, `hit` or `miss`", ("layer", "outcome")),
-    Family("ragents_cache_evictions_total", "counter", "entries that made room for others", ("layer",)),
-    Family("ragents_cache_errors_total", "counter", "look-ups and writes that the shared cache failed", ("layer",)),
-    Family("ragents_cache_bad_hits_total", "counter", "hits that callers reported as wrong", ("layer",)),
+    Family("ragents_limited_total", "counter", "refused by a limit of the caller's", ("limit",), read=True),
+    Family(
+        "ragents_cache_requests_total",
+        "counter",
+        "look-ups in a cache, `hit` or `miss`",
+        ("layer", "outcome"),
+        read=True,
+    ),
+    Family("ragents_cache_evictions_total", "counter", "entries that made room for others", ("layer",), read=True),
+    Family(
+        "ragents_cache_errors_total",
+        "counter",
+        "look-ups and writes that the shared cache failed",
+        ("layer",),
+        read=True,
+    ),
+    Family("ragents_cache_bad_hits_total", "counter", "hits that callers reported as wrong", ("layer",), read=True),
     Family("ragents_cache_bytes", "gauge", "bytes in the processes' own memory", ("layer",)),
     Family("ragents_cache_entries", "gauge", "entries in the processes' own memory", ("layer",)),
     Family(
@@ -63,7 +79,11 @@ FAMILIES = (
     Family("ragents_model_seconds", "histogram", "seconds of such a request", ("model",), WORK_SECONDS),
     Family("ragents_model_first_token_seconds", "histogram", "seconds to its first word", ("model",), WORK_SECONDS),
     Family(
-        "ragents_model_tokens_total", "counter", "tokens of a chat model, `input` or `output`", ("model", "direction")
+        "ragents_model_tokens_total",
+        "counter",
+        "tokens of a chat model, `input` or `output`",
+        ("model", "direction"),
+        read=True,
     ),
     Family("ragents_tool_seconds", "histogram", "seconds of an agent's call of a tool", ("tool",), WORK_SECONDS),
     Family("ragents_checkpoints_total", "counter", "checkpoints put, by what became of them", ("outcome",)),

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.process_collector import ProcessCollector
 
-from ragents_server.telemetry.catalogue import BY_NAME
+from ragents_server.telemetry.catalogue import FAMILIES, Family
 
 MOST_VALUES = 64  # of one label that others choose, such as a model's name; those that come later are one
 OTHER = "other"
@@ -17,7 +17,7 @@ class Instruments:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._made: dict[str, Counter | Histogram] = {}
+        self._made = {one.name: self._new(one) for one in FAMILIES if one.kind != "gauge" and not one.read}
         self._counters: dict[Hashable, Counter] = {}
         self._histograms: dict[Hashable, Histogram] = {}
         self._values: dict[str, set[str]] = {}
@@ -36,24 +36,23 @@ class Instruments:
 
     def counter(self, name: str, *labels: str) -> Counter:
         """The counter with these labels."""
-        found = self._made.get(name)
-        if found is None:
-            family = BY_NAME[name]
-            found = self._made[name] = Counter(name, family.sentence, family.labels, registry=self.registry)
+        found = self._made[name]
         if not isinstance(found, Counter):
             raise TypeError(f"{name} is no counter")
         return found.labels(*labels) if labels else found
 
     def histogram(self, name: str, *labels: str) -> Histogram:
         """The histogram with these labels."""
-        found = self._made.get(name)
-        if found is None:
-            family = BY_NAME[name]
-            given = (name, family.sentence, family.labels)
-            found = self._made[name] = Histogram(*given, buckets=family.buckets, registry=self.registry)
+        found = self._made[name]
         if not isinstance(found, Histogram):
             raise TypeError(f"{name} is no histogram")
         return found.labels(*labels) if labels else found
+
+    def _new(self, family: Family) -> Counter | Histogram:
+        given = (family.name, family.sentence, family.labels)
+        if family.kind == "counter":
+            return Counter(*given, registry=self.registry)
+        return Histogram(*given, buckets=family.buckets, registry=self.registry)
 
     def bounded(self, label: str, value: str) -> str:
         """The value, or OTHER where there are too many of the label already."""

@@ -17,6 +17,7 @@ from structlog.typing import EventDict, Processor
 
 from ragents_server.signals import current_call
 
+Told = Callable[[object], str]
 FACTS = ("method", "code", "seconds", "reason")
 SHORTEST = 8  # characters of a secret that is looked for in lines; what is shorter may be a word
 MASKED = "***"
@@ -68,14 +69,11 @@ def _with_call(process: int | None) -> Processor:
 def _text(color: bool) -> ConsoleRenderer:
     """Time, level, logger, what happened, then the rest as key=value."""
 
-    def column(key: str, style: str, prefix: str = "", postfix: str = "") -> Column:
+    def column(
+        key: str, style: str, prefix: str = "", postfix: str = "", told: Callable[[object], str] = str
+    ) -> Column:
         chosen, reset = (style, PLAIN) if color else ("", "")
-        return Column(
-            key,
-            KeyValueColumnFormatter(
-                key_style=None, value_style=chosen, reset_style=reset, value_repr=str, prefix=prefix, postfix=postfix
-            ),
-        )
+        return Column(key, KeyValueColumnFormatter(None, chosen, reset, told, prefix=prefix, postfix=postfix))
 
     rest = KeyValueColumnFormatter(
         key_style=DIM if color else "", value_style="", reset_style=PLAIN if color else "", value_repr=str
@@ -85,12 +83,16 @@ def _text(color: bool) -> ConsoleRenderer:
         columns=[
             column("timestamp", DIM),
             column("process", DIM, "[", "]"),
-            column("level", BRIGHT),
+            column("level", BRIGHT, told=_loud),
             column("logger", DIM, postfix=":"),
             column("event", BRIGHT),
             Column("", rest),
         ],
     )
+
+
+def _loud(level: object) -> str:
+    return str(level).upper()
 
 
 def _masking(secrets: Iterable[str]) -> Callable[[Any, str, str], str]:

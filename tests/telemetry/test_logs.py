@@ -90,7 +90,7 @@ async def test_by_default_only_the_servers_own_faults_have_a_line(data: Path) ->
 
 def test_a_line_for_people_ends_with_what_was_said_and_whose_call_it_was() -> None:
     plain = line("it listens on %s", "127.0.0.1:1", as_json=False, process=3)
-    assert plain.split(maxsplit=2)[2] == "[3] warning ragents_server.part: it listens on 127.0.0.1:1\n"
+    assert plain.split(maxsplit=2)[2] == "[3] WARNING ragents_server.part: it listens on 127.0.0.1:1\n"
     name_call("request-7", "trace-7")
     facts = {"code": "OK", "passage": "text of a document"}
     told = line("call ended", extra=facts, as_json=False)

@@ -12,26 +12,35 @@ import pytest
 
 from ragents_client.v1 import (
     CACHE_MODE_NONE,
+    AgentServiceStub,
     DocumentServiceStub,
     ListDocumentsRequest,
     QueryRequest,
     QueryServiceStub,
     Question,
+    RunRequest,
     StreamQueryRequest,
+    Turn,
 )
+from ragents_server.errors import ConfigurationError
 from ragents_server.operations import prepare
 from ragents_server.server import listening
 from ragents_server.settings import Settings
+from ragents_server.telemetry.catalogue import FAMILIES
+from ragents_server.telemetry.page import page as page_served
 from ragents_server.wiring import opened
+from scripts import metrics_table
 from tests.metrics_page import Page, read, read_when
-from tests.openai_server import Reply, openai_server
+from tests.openai_server import Fault, Reply, openai_server
 from tests.postgres_servers import embedded_database
+from tests.redis_servers import valkey_server
 from tests.servers import bearer, keys_file
 from tests.services import calls
 from tests.services.processes import UNLIMITED
 
 QUERY = {"grpc_service": "ragents.v1.QueryService", "grpc_method": "Query"}
 STREAM = {"grpc_service": "ragents.v1.QueryService", "grpc_method": "StreamQuery"}
+ROOT = Path(__file__).parents[2]
 NONE = [("grpc.enable_retries", 0)]
 ASK = QueryRequest(question=Question(text="How tall is the lighthouse?"))
 
@@ -174,3 +183,83 @@ def stuck() -> Any:
             yield one, model.held
 
     return made
+
+
+async def test_a_models_requests_tokens_and_breaker_are_told() -> None:
+    async with (
+        openai_server(lambda _: "The lighthouse is 31 metres tall [1].") as model,
+        running(chat_model="openai:gpt-test", chat_url=model.url, chat_key="none", attempts=1) as one,
+    ):
+        await put(one.channel, "a.txt", "The lighthouse is 31 metres tall.")
+        await QueryServiceStub(one.channel).Query(ASK, timeout=20)
+        page = await one.read()
+        of = {"model": "openai:gpt-test"}
+        assert page.total("ragents_model_requests_total", outcome="ok", **of) == 1
+        assert page.total("ragents_model_seconds_count", **of) == 1
+        assert page.total("ragents_model_first_token_seconds_count", **of) == 1
+        assert page.total("ragents_model_tokens_total", direction="input", **of) > 0
+        assert page.total("ragents_model_tokens_total", direction="output", **of) > 0
+        assert page.total("ragents_breaker_open", dependency="model openai:gpt-test") == 0
+        model.answers = lambda _: Fault(500)
+        fresh = QueryRequest(question=Question(text="How tall is the lighthouse?", cache_mode=CACHE_MODE_NONE))
+        for _ in range(5):
+            await refused(QueryServiceStub(one.channel).Query(fresh, timeout=20), grpc.StatusCode.UNAVAILABLE)
+        page = await one.until(5, "ragents_errors_total", code="UNAVAILABLE", method="ragents.v1.QueryService/Query")
+        assert page.total("ragents_model_requests_total", outcome="failed", **of) == 5
+        assert page.total("ragents_breaker_open", dependency="model openai:gpt-test") == 1
+
+
+async def test_an_agents_run_tells_of_its_tools_and_checkpoints() -> None:
+    async with running() as one:
+        await put(one.channel, "a.txt", "The lighthouse is 31 metres tall.")
+        turn = Turn(agent="langgraph", request_id="turn-1", question=Question(text="What is 12 * 12?"))
+        await AgentServiceStub(one.channel).Run(RunRequest(turn=turn), timeout=60)
+        page = await one.until(1, "grpc_server_handled_total", grpc_method="Run", grpc_code="OK")
+    assert page.values("ragents_tool_seconds_count", "tool") == {"calculate"}
+    assert page.total("ragents_checkpoints_total", outcome="stored") >= 2
+    assert page.total("ragents_checkpoint_bytes_sum") > 100
+    assert page.total("ragents_active_threads") == 0
+
+
+async def test_each_redis_tells_its_connections_and_whether_it_is_away() -> None:
+    async with valkey_server() as redis, running(cache=redis.url, limits=redis.url) as one:
+        await put(one.channel, "a.txt", "The lighthouse is 31 metres tall.")
+        await QueryServiceStub(one.channel).Query(ASK, timeout=20)
+        page = await one.read()
+        assert page.values("ragents_redis_connections", "role") == {"cache", "limits", "queue"}
+        assert page.total("ragents_redis_connections", role="cache") >= 1
+        assert page.total("ragents_batch_jobs", state="waiting") == 0
+        assert page.values("ragents_batch_jobs", "state") == {"waiting", "dead"}
+        await redis.kill()
+        fresh = QueryRequest(question=Question(text="And how old is it?"))  # for which the cache is asked
+        await QueryServiceStub(one.channel).Query(fresh, timeout=20)
+        page = await one.until(1, "ragents_breaker_open", dependency="redis cache")
+        assert page.total("ragents_breaker_open", dependency="database") == 0
+        assert page.values("ragents_batch_jobs", "state") == set()
+
+
+async def test_the_documentation_names_what_is_on_the_page_and_nothing_else() -> None:
+    documented = (ROOT / "docs" / "metrics.md").read_text()
+    table = documented.partition("<!-- metrics -->\n")[2].partition("<!-- /metrics -->")[0]
+    assert table.splitlines() == metrics_table.rows(), "run scripts/metrics_table.py"
+    async with running() as one:
+        page = await one.read()
+    ours = {name for name in page.families if not name.startswith("process_")}
+    assert ours == {family.name.removesuffix("_total") for family in FAMILIES}
+
+
+async def test_without_the_setting_nothing_is_counted() -> None:
+    async with embedded_database() as url:
+        given = Settings(listen="127.0.0.1:0", database=url, parsers=1)
+        async with opened(given) as parts, listening(given, parts) as server:
+            assert server.measured is None
+
+
+async def test_a_port_that_is_taken_is_a_wrong_configuration() -> None:
+    async def nothing() -> list[Any]:
+        return []
+
+    async with page_served("127.0.0.1:0", nothing) as taken:
+        with pytest.raises(ConfigurationError, match=f"RAGENTS_METRICS_LISTEN: cannot listen on {taken}"):
+            async with page_served(taken, nothing):
+                pass
