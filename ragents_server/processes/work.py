@@ -45,8 +45,8 @@ async def _served(share: Settings, parts: Parts, server: Server, link: Link, sto
         link.say(messages.READY if ready else messages.NOT_READY)
 
     await tell(server.serving.started)  # one that is prepared already makes no difference to the others
-    async with kept(tell, parts):
-        async with _following(link, server), _telling(link, server.measured):
+    async with _telling(link, server.measured), kept(tell, parts):
+        async with _following(link, server):
             lame_duck = await _stopped_or_lost(stopped, link)
         link.say(messages.LEAVING)
         await drain(server, parts, share.lame_duck if lame_duck else 0, share.grace)

@@ -69,6 +69,8 @@ class Worker:
         finally:
             self.send(signal.SIGKILL)
             await self.process.wait()
+            if self._telling is not None:
+                self._telling.cancel()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)

@@ -212,7 +212,7 @@ async def test_a_models_requests_tokens_and_breaker_are_told() -> None:
 async def test_an_agents_run_tells_of_its_tools_and_checkpoints() -> None:
     async with running() as one:
         await put(one.channel, "a.txt", "The lighthouse is 31 metres tall.")
-        turn = Turn(agent="langgraph", request_id="turn-1", question=Question(text="What is 12 * 12?"))
+        turn = Turn(agent="react", request_id="turn-1", question=Question(text="What is 12 * 12?"))
         await AgentServiceStub(one.channel).Run(RunRequest(turn=turn), timeout=60)
         page = await one.until(1, "grpc_server_handled_total", grpc_method="Run", grpc_code="OK")
     assert page.values("ragents_tool_seconds_count", "tool") == {"calculate"}

@@ -1,5 +1,6 @@
 """Two processes as one server, and one page of metrics."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
@@ -55,5 +56,21 @@ async def test_the_page_adds_up_what_each_process_counts_and_loses_nothing_of_on
         assert handled(await read_when(metrics, lambda page: page.total("ragents_slots") == 4)) == CALLS
         page = await read_when(metrics, lambda page: page.total("ragents_slots") == 8)
         assert handled(page) == CALLS
+    with pytest.raises(OSError, match="refused"):
+        read(metrics)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_the_page_is_there_until_the_end_of_a_drain(data: Path, processes: int) -> None:
+    metrics = f"127.0.0.1:{free_port()}"
+    async with serving(processes=processes, data=data, metrics_listen=metrics, lame_duck=3) as running:
+        async with grpc.aio.insecure_channel(running.address, OWN) as channel:
+            await health(channel, SERVING)
+        running.process.send_signal(signal.SIGTERM)
+        for _ in range(processes):
+            await running.until_it_says("draining")
+        page = await asyncio.to_thread(read, metrics)
+        assert page.total("ragents_build_info") == 1
+        assert await running.ended(20) == 0
     with pytest.raises(OSError, match="refused"):
         read(metrics)
