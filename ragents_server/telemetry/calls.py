@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Histogram
 
-from ragents_server.telemetry.faults import is_fault
+from ragents_server.telemetry.faults import FAULTS, is_fault
 from ragents_server.telemetry.instruments import Instruments
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class CallMetrics:
     def _add(self, call: "Call") -> _Method:
         """Of a method that is served: nothing else comes to the guards."""
         service, _, method = call.method.lstrip("/").partition("/")
+        for code in (*FAULTS, "DEADLINE_EXCEEDED"):  # each begins at 0, so that the first of its kind is a rise
+            self._instruments.counter("ragents_errors_total", call.method.lstrip("/"), code)
         made, labels = self._instruments, (call.kind, service, method)
         found = self._methods[call.method] = _Method(
             labels,
