@@ -12,6 +12,8 @@ from ragents_server.execution import Execution, Slot
 from ragents_server.signals import span
 
 SHORTEST_WAIT, LONGEST_WAIT = 0.1, 60.0  # seconds that one who is sent away is told to wait
+REFUSED = "the server has as much to do as it takes, for calls of this priority"
+DISPLACED = "calls that go first took its place in the line"
 
 
 @dataclass(eq=False, slots=True)
@@ -87,7 +89,7 @@ class Gate:
         if (sent_away := self.line.add(ticket)) is not None:
             sent_away.in_line = False
             if not sent_away.granted.done():
-                sent_away.granted.set_exception(self._overloaded())
+                sent_away.granted.set_exception(self._overloaded(REFUSED if sent_away is ticket else DISPLACED))
         execution.place = ticket
         try:
             return await ticket.granted
@@ -130,8 +132,8 @@ class Gate:
         if left < needed:
             raise DeadlineTooShort(f"such a call takes about {needed:.2g} s, and {max(left, 0):.2g} s are left of it")
 
-    def _overloaded(self) -> Overloaded:
+    def _overloaded(self, reason: str) -> Overloaded:
         """Sent away, with the time that the line takes to become empty."""
         seconds = len(self.line) / self.slots * max(self.estimates.longest(), SHORTEST_WAIT)
         wait = min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT)
-        return Overloaded("the server has as much to do as it takes, for calls of this priority", retry_after=wait)
+        return Overloaded(reason, retry_after=wait)

@@ -11,7 +11,7 @@ from scripts.faulting.calls import Calls
 from scripts.faulting.deployment import deployed, say
 from scripts.faulting.load import percentile
 from scripts.faulting.model import Model, OneLine
-from scripts.faulting.overload import PATIENCE, Asking, Kind, Outcomes
+from scripts.faulting.overload import PATIENCE, Asking, Kind, Outcomes, together
 from scripts.faulting.replicas import Key, Replica
 from scripts.figures import Figure
 
@@ -39,8 +39,9 @@ NOTES = {
     "cached, the answers are not",
     "unloaded": "CRITICAL calls one after the other; peak: as many callers as slots, without pause",
     "double": f"twice the capacity, one call in five CRITICAL, one in five HIGH; the line has {WAITING} places",
-    "tenfold": "ten times the capacity. cpu: of the server's process, in cores. normal_after: until five calls in a "
-    "row, each alone, take at most 1.5 times what they took before",
+    "tenfold": "ten times the capacity. refusals: of those who found no place in the line; displaced: of those who had "
+    "one until more urgent calls came, most of them when the load began. cpu: of the server's process, in cores. "
+    "normal_after: until five calls in a row, each alone, take at most 1.5 times what they took before",
     "greedy": f"{MORE_SLOTS} slots; one tenant at twice the capacity, a hundred times as much as each of three others",
     "busy": "the same server: searches that the cache knows, while every slot is taken and calls stand in the line",
     "control": f"twice the capacity without admission: calls stand in the model's own line, which takes {SLOTS} at a "
@@ -112,7 +113,7 @@ class Overload:
             Figure("double_high_shed", found.shed("HIGH")),
             Figure("double_normal_shed", found.shed("NORMAL")),
             Figure.at_least("double_low_shed", found.shed("LOW"), others),
-            Figure.at_least("double_low_share", len(found.answered.get("LOW", ())) / len(found.all_answered()), 0.05),
+            Figure.at_least("double_low_share", len(found.answered.get("LOW", ())) / len(found.ended), 0.05),
             self._timed(Figure.at_most("double_critical_p99_ratio", self._late(found, "CRITICAL"), 1.5)),
             self._timed(Figure.at_least("double_goodput", found.goodput / self._peak, 0.9)),
             Figure.at_most("double_failed_otherwise", len(found.failed), 0, "calls"),
@@ -123,11 +124,13 @@ class Overload:
         say("ten times the capacity")
         found = await self._asking.on_time(MIX, self._capacity, 10 * self._capacity, self._seconds)
         after = await self._asking.until_as_quick(CRITICAL, 1.5 * self.alone)
-        refusals = percentile(found.all_refused(), 0.99)
+        refused, displaced = together(found.refused), together(found.displaced)
         return [
             self._timed(Figure.at_least("tenfold_goodput", found.goodput / self._peak, 0.8)),
-            Figure.at_least("tenfold_refused", len(found.all_refused()), self._offered, "calls"),
-            self._timed(Figure.at_most("tenfold_refusals_p99", 1000 * refusals, 20, "ms")),
+            Figure.at_least("tenfold_refused", len(refused), self._offered, "calls"),
+            self._timed(Figure.at_most("tenfold_refusals_p99", 1000 * percentile(refused, 0.99), 20, "ms")),
+            Figure("tenfold_displaced", len(displaced), "calls"),
+            Figure("tenfold_displaced_p99", 1000 * percentile(displaced, 0.99), "ms"),
             self._timed(Figure.at_most("tenfold_cpu", found.cores, 0.4, "cores")),
             self._timed(Figure.at_most("tenfold_normal_after", after, 10, "s")),
             Figure.at_most("tenfold_failed_otherwise", len(found.failed), 0, "calls"),

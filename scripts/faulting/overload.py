@@ -1,7 +1,7 @@
 """Calls of one replica at a rate, whatever becomes of those before: who was answered, how soon, and who was refused."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, cycle
 from time import monotonic
@@ -13,6 +13,7 @@ import psutil
 from ragents_client.v1.answer_pb2 import Question
 from ragents_client.v1.query_service_pb2 import QueryRequest, RetrieveRequest
 from ragents_client.v1.query_service_pb2_grpc import QueryServiceStub
+from ragents_server.admission.gate import DISPLACED
 from scripts.faulting.replicas import Key, Replica
 
 if TYPE_CHECKING:  # in the stubs' types only
@@ -35,10 +36,11 @@ class Kind:
 
 @dataclass(slots=True)
 class Outcomes:
-    """Seconds that calls took, by their kinds' names; those whose time was over, or too short, were refused late."""
+    """Seconds that calls took, by their kinds' names: refused at once, out of the line, or as their time was over."""
 
     answered: dict[str, list[float]] = field(default_factory=dict)
     refused: dict[str, list[float]] = field(default_factory=dict)
+    displaced: dict[str, list[float]] = field(default_factory=dict)
     expired: dict[str, list[float]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     ended: list[float] = field(default_factory=list)  # when each answer came
@@ -51,7 +53,8 @@ class Outcomes:
             self.answered.setdefault(name, []).append(seconds)
             self.ended.append(monotonic())
         elif error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            self.refused.setdefault(name, []).append(seconds)
+            those = self.displaced if DISPLACED in (error.details() or "") else self.refused
+            those.setdefault(name, []).append(seconds)
         elif error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             self.expired.setdefault(name, []).append(seconds)
         else:
@@ -59,16 +62,13 @@ class Outcomes:
 
     def shed(self, name: str) -> float:
         """The share that was not answered."""
-        shed = len(self.refused.get(name, ())) + len(self.expired.get(name, ()))
+        shed = sum(len(those.get(name, ())) for those in (self.refused, self.displaced, self.expired))
         return shed / max(1, shed + len(self.answered.get(name, ())))
 
-    def all_answered(self) -> list[float]:
-        """Of every name."""
-        return [seconds for each in self.answered.values() for seconds in each]
 
-    def all_refused(self) -> list[float]:
-        """Of every name."""
-        return [seconds for each in self.refused.values() for seconds in each]
+def together(those: Mapping[str, Sequence[float]]) -> list[float]:
+    """Of every name."""
+    return [seconds for each in those.values() for seconds in each]
 
 
 class Asking:
@@ -105,7 +105,7 @@ class Asking:
                 await self.ask(outcomes, kind)
 
         await asyncio.gather(*(caller() for _ in range(callers)))
-        return len(outcomes.all_answered()) / seconds
+        return len(outcomes.ended) / seconds
 
     async def on_time(self, kinds: Sequence[Kind], low: float, high: float, seconds: float) -> Outcomes:
         """So many calls a second, of each kind in turn, after a second of fewer, which are not counted."""
