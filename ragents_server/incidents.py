@@ -6,7 +6,23 @@ import secrets
 from ragents_server.connections.postgres import is_unavailable
 from ragents_server.errors import InternalError, RagentsError, StateUnavailable
 
+# What is told of callers that leave just when they are answered, and while a transaction begins, which is rolled back.
+LEFT = {
+    "grpc._cython.cygrpc": "ExecuteBatchError raised in core",
+    "asyncio": "Resetting connection with an active transaction",
+}
+
 log = logging.getLogger(__name__)
+
+
+def quiet_leaving() -> None:
+    """Callers that leave are no error, and must not fill the log with tracebacks."""
+    for name in LEFT:
+        logging.getLogger(name).addFilter(_is_error)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(LEFT[record.name])
 
 
 def known(error: Exception, where: str) -> RagentsError:

@@ -26,6 +26,7 @@ from ragents_client.v1.health_service_pb2_grpc import HealthServiceServicer, add
 from ragents_client.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from ragents_server.agents.turns import Turns
 from ragents_server.identity.authentication import Chain
+from ragents_server.incidents import quiet_leaving
 from ragents_server.interceptors.admission import admission
 from ragents_server.interceptors.around import Around, Guard
 from ragents_server.interceptors.deadline import deadline
@@ -147,11 +148,13 @@ class Server:
 async def listening(settings: Settings, parts: Parts, *, ready: bool = False) -> AsyncIterator[Server]:
     """Listens, NOT_SERVING until `set_ready` unless `ready`; ends at once when left without a drain."""
     refuse_open_listener(settings)
+    quiet_leaving()
     serving = Serving()
     metrics = metrics_of(settings)
     looking_on = observers(settings, metrics)
     around = Around(
         guards(settings, serving, parts.limits, parts.authenticator, looking_on),
+        [errors],
         settings.max_message,
         unserved=metrics.calls.unserved if metrics is not None else lambda: None,
     )
@@ -184,7 +187,8 @@ async def _probed(settings: Settings, health: HealthServicer) -> AsyncIterator[s
     if settings.health_listen is None:
         yield None
         return
-    server = grpc.aio.server(options=options(settings), maximum_concurrent_rpcs=MAX_PROBES)
+    around = Around([], [errors], settings.max_message)
+    server = grpc.aio.server(interceptors=[around], options=options(settings), maximum_concurrent_rpcs=MAX_PROBES)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     address = bind(server, settings.health_listen, setting="RAGENTS_HEALTH_LISTEN", shared=settings.processes > 1)
     await server.start()

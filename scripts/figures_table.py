@@ -13,6 +13,7 @@ PAGES = (
     "faults-single-flight",
     "faults-redis-away",
     "faults-agents",
+    "faults-admission",
 )
 
 

@@ -142,7 +142,7 @@ class Turn(google.protobuf.message.Message):
     DETACHED_FIELD_NUMBER: builtins.int
     LIMITS_FIELD_NUMBER: builtins.int
     agent: builtins.str
-    """The agent's name; empty: the thread's own, or the server's default for a new thread."""
+    """The agent's name, at most 256 bytes; empty: the thread's own, or the server's default for a new thread."""
     thread_id: builtins.str
     """The thread; empty: a new one. An id that the server gave must be one of the caller's own threads; any other name, 1
     to 128 bytes, is the caller's own and is begun by its first turn.
@@ -191,10 +191,10 @@ class Reply(google.protobuf.message.Message):
     INTERRUPT_ID_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     interrupt_id: builtins.str
-    """The interrupt's id."""
+    """The interrupt's id; 1 to 128 bytes. Required."""
     @property
     def value(self) -> google.protobuf.struct_pb2.Value:
-        """The reply: one of its options, or free text, a number or a bool."""
+        """The reply: one of its options, or free text of at most 8,192 bytes, a number or a bool. Required."""
 
     def __init__(
         self,

@@ -140,9 +140,11 @@ class AttachRunRequest(google.protobuf.message.Message):
     RUN_ID_FIELD_NUMBER: builtins.int
     AFTER_SEQ_FIELD_NUMBER: builtins.int
     run_id: builtins.str
-    """The run's id. Required."""
+    """The run's id; 1 to 128 bytes. Required."""
     after_seq: builtins.int
-    """The last event the caller has; 0: from the beginning. An hour after the run's end only its outcome is left."""
+    """The last event the caller has, never negative; 0: from the beginning. An hour after the run's end only its outcome
+    is left.
+    """
     def __init__(
         self,
         *,
@@ -182,7 +184,7 @@ class GetRunRequest(google.protobuf.message.Message):
 
     RUN_ID_FIELD_NUMBER: builtins.int
     run_id: builtins.str
-    """The run's id. Required."""
+    """The run's id; 1 to 128 bytes. Required."""
     def __init__(
         self,
         *,
@@ -221,7 +223,7 @@ class CancelRunRequest(google.protobuf.message.Message):
 
     RUN_ID_FIELD_NUMBER: builtins.int
     run_id: builtins.str
-    """The run's id. Required."""
+    """The run's id; 1 to 128 bytes. Required."""
     def __init__(
         self,
         *,
@@ -263,7 +265,7 @@ class ListThreadsRequest(google.protobuf.message.Message):
     page_size: builtins.int
     """How many at most, 1 to 1,000; 0: 100."""
     page_token: builtins.str
-    """The `next_page_token` of the page before; empty: the first page."""
+    """The `next_page_token` of the page before, at most 2,048 bytes; empty: the first page."""
     def __init__(
         self,
         *,
@@ -306,7 +308,7 @@ class GetThreadRequest(google.protobuf.message.Message):
 
     THREAD_ID_FIELD_NUMBER: builtins.int
     thread_id: builtins.str
-    """The thread's id. Required."""
+    """The thread's id; 1 to 128 bytes. Required."""
     def __init__(
         self,
         *,
@@ -353,11 +355,11 @@ class GetThreadHistoryRequest(google.protobuf.message.Message):
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     thread_id: builtins.str
-    """The thread's id. Required."""
+    """The thread's id; 1 to 128 bytes. Required."""
     page_size: builtins.int
     """How many at most, 1 to 1,000; 0: 100."""
     page_token: builtins.str
-    """The `next_page_token` of the page before; empty: the first page."""
+    """The `next_page_token` of the page before, at most 2,048 bytes; empty: the first page."""
     def __init__(
         self,
         *,
@@ -403,9 +405,9 @@ class ForkThreadRequest(google.protobuf.message.Message):
     CHECKPOINT_ID_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
     thread_id: builtins.str
-    """The thread's id. Required."""
+    """The thread's id; 1 to 128 bytes. Required."""
     checkpoint_id: builtins.str
-    """The checkpoint's id; empty: the latest."""
+    """The checkpoint's id, at most 128 bytes; empty: the latest."""
     request_id: builtins.str
     """Names this fork: the same id again forks nothing; 1 to 128 bytes. Required."""
     def __init__(
@@ -448,7 +450,7 @@ class DeleteThreadRequest(google.protobuf.message.Message):
 
     THREAD_ID_FIELD_NUMBER: builtins.int
     thread_id: builtins.str
-    """The thread's id. Required."""
+    """The thread's id; 1 to 128 bytes. Required."""
     def __init__(
         self,
         *,

@@ -69,7 +69,7 @@ class ClearCacheRequest(google.protobuf.message.Message):
     """The entries of all tenants; needs the scope `admin`."""
     @property
     def layers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[ragents_client.v1.cache_pb2.CacheLayer.ValueType]:
-        """The layers; empty: all."""
+        """The layers, at most 16; empty: all."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class ReportBadHitRequest(google.protobuf.message.Message):
     ENTRY_ID_FIELD_NUMBER: builtins.int
     COMMENT_FIELD_NUMBER: builtins.int
     entry_id: builtins.str
-    """The entry's id, from the answer's CacheUse. Required."""
+    """The entry's id, from the answer's CacheUse; 1 to 128 bytes. Required."""
     comment: builtins.str
     """What was wrong, for the log; at most 1,024 bytes."""
     def __init__(

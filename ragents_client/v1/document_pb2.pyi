@@ -236,7 +236,7 @@ class Upload(google.protobuf.message.Message):
     name: builtins.str
     """Its name, a relative path with `/`, unique in the collection; 1 to 1,024 bytes. Required."""
     media_type: builtins.str
-    """Its media type; empty: told from name and content."""
+    """Its media type, at most 255 bytes; empty: told from name and content."""
     content: builtins.bytes
     """The whole content, for a document sent in one message; empty: chunks follow."""
     @property

@@ -25,7 +25,7 @@ class ListCollectionsRequest(google.protobuf.message.Message):
     page_size: builtins.int
     """How many at most, 1 to 1,000; 0: 100."""
     page_token: builtins.str
-    """The `next_page_token` of the page before; empty: the first page."""
+    """The `next_page_token` of the page before, at most 2,048 bytes; empty: the first page."""
     def __init__(
         self,
         *,
@@ -244,11 +244,11 @@ class ListDocumentsRequest(google.protobuf.message.Message):
     collection: builtins.str
     """The collection; empty means `default`."""
     name_prefix: builtins.str
-    """Only names that begin with this; empty: all."""
+    """Only names that begin with this, at most 1,024 bytes; empty: all."""
     page_size: builtins.int
     """How many at most, 1 to 1,000; 0: 100."""
     page_token: builtins.str
-    """The `next_page_token` of the page before; empty: the first page."""
+    """The `next_page_token` of the page before, at most 2,048 bytes; empty: the first page."""
     def __init__(
         self,
         *,

@@ -272,7 +272,7 @@ class GetBatchRequest(google.protobuf.message.Message):
     page_size: builtins.int
     """How many at most, 1 to 1,000; 0: 100."""
     page_token: builtins.str
-    """The `next_page_token` of the page before; empty: the first page."""
+    """The `next_page_token` of the page before, at most 2,048 bytes; empty: the first page."""
     def __init__(
         self,
         *,

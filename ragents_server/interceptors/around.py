@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
 else:
     Context, Handler = grpc.aio.ServicerContext, grpc.RpcMethodHandler
-HEALTH = "/grpc.health."  # probes pass every guard
+HEALTH = "/grpc.health."
 
 
 @dataclass(slots=True)
@@ -70,8 +71,15 @@ class Around(grpc.aio.ServerInterceptor):
     order.
     """
 
-    def __init__(self, guards: Sequence[Guard], max_reply: int, unserved: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        guards: Sequence[Guard],
+        probes: Sequence[Guard],
+        max_reply: int,
+        unserved: Callable[[], None] = lambda: None,
+    ) -> None:
         self._guards = tuple(guards)
+        self._probes = tuple(probes)  # the guards of the health service: a probe is served whatever is limited
         self._unserved = unserved  # told of each call of a method that nobody serves
         self._handlers: dict[str, Handler] = {}  # of the methods called so far; only ones that are served come here
         self._max_reply = (
@@ -83,15 +91,14 @@ class Around(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
-        """Wraps the handler of every method but the probes'."""
+        """Wraps the handler of every method."""
         method = str(handler_call_details.method)
         if (known := self._handlers.get(method)) is not None:
             return known
         handler = await continuation(handler_call_details)
         if handler is None:
             self._unserved()
-        if handler is None or method.startswith(HEALTH):
-            return handler
+            return None
         self._handlers[method] = self._around(method, handler)
         return self._handlers[method]
 
@@ -127,7 +134,11 @@ class Around(grpc.aio.ServerInterceptor):
         async def reply(call: Call) -> None:
             asked = _decoded_stream(decode, call) if streams else decoded(decode, call.request)
             call.received += not streams
-            async with aclosing(inner(asked, call.context)) as replies:
+            answering = inner(asked, call.context)
+            if isawaitable(answering):  # it writes by itself, as the probes' watch does
+                await answering
+                return
+            async with aclosing(answering) as replies:
                 async for one in replies:
                     await call.context.write(self._fitting(one))
                     call.sent += 1
@@ -135,7 +146,7 @@ class Around(grpc.aio.ServerInterceptor):
         return self._guarded(method, reply, "bidi_stream" if streams else "server_stream")
 
     def _guarded(self, method: str, serve: Serve, kind: str) -> Callable[[Any, Context], Awaitable[Any]]:
-        for guard in reversed(self._guards):
+        for guard in reversed(self._probes if method.startswith(HEALTH) else self._guards):
             serve = guard(serve)
 
         async def served(request: Any, context: Context) -> Any:

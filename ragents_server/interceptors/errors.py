@@ -1,5 +1,6 @@
 """The outermost guard: whatever goes wrong becomes a status of the contract, with reason, advice and wait."""
 
+import asyncio
 import math
 import random
 import re
@@ -40,6 +41,8 @@ def errors(serve: Serve) -> Serve:
             return await serve(call)
         except grpc.aio.AbortError:
             raise
+        except grpc.aio.InternalError:  # what is written does not arrive any more
+            raise asyncio.CancelledError("the caller has left") from None
         except NotImplementedError:
             await _abort(call, Unimplemented(f"this release does not serve {call.method.rpartition('/')[2]}"))
         except Exception as error:  # noqa: BLE001 - the last resort of a call: nothing of it may reach the caller
@@ -72,7 +75,10 @@ async def _abort(call: Call, error: RagentsError) -> None:
         trailers.append(("grpc-retry-pushback-ms", str(pushback)))
     status = to_status(error)
     call.context.set_trailing_metadata((*trailers, (DETAILS, status.SerializeToString())))
-    await call.context.abort(error.code, status.message)
+    try:
+        await call.context.abort(error.code, status.message)
+    except grpc.aio.InternalError:
+        raise asyncio.CancelledError("the caller has left") from None
 
 
 def pushback_of(error: RagentsError, remaining: float) -> int | None:

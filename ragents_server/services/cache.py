@@ -34,6 +34,7 @@ LAYERS = {
     CACHE_LAYER_ANSWER: "answer",
 }
 MAX_ENTRY_ID, MAX_COMMENT = 128, 1024  # bytes
+MAX_LAYERS = 16
 MOST = 2**31 - 1  # what a count can tell; beyond, it stays there
 
 
@@ -108,6 +109,9 @@ def _tenant(caller: Caller, *, everybody: bool) -> str | None:
 
 
 def _layers(asked: Sequence[CacheLayer.ValueType]) -> tuple[str, ...]:
+    if len(asked) > MAX_LAYERS:
+        text = f"must have at most {MAX_LAYERS} entries"
+        raise InvalidRequest(f"layers {text}", violations={"layers": text})
     if any(layer not in LAYERS and layer != CACHE_LAYER_UNSPECIFIED for layer in asked):
         raise InvalidRequest("layers has an unknown value", violations={"layers": "is not a known value"})
     if not asked or CACHE_LAYER_UNSPECIFIED in asked:

@@ -16,7 +16,8 @@ COLLECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 DOCUMENT_ID = re.compile(r"[0-9a-f]{32}")
 MAX_TEXT = 8_192
 MAX_ANSWER = 32_768
-MAX_METADATA = 16_384
+MAX_METADATA = 16_384  # of a document, and so of a string that is compared with it
+MAX_MEDIA_TYPE = 255
 MAX_PAGE = 1_000
 USUAL_PAGE = 100
 MOST_TOLD = 16  # violations; a client drops a status of more than 8 KB
@@ -93,6 +94,8 @@ def _condition(condition: Condition, where: str, found: Violations) -> None:
 def _scalars(values: Iterable[Value], where: str, found: Violations) -> None:
     for value in values:
         found.require(value.WhichOneof("kind") in SCALARS, where, "must be a string, a number or a bool")
+        size = len(value.string_value.encode())
+        found.require(size <= MAX_METADATA, where, f"has {size:,} bytes, more than {MAX_METADATA:,}")
         found.require("\0" not in value.string_value, where, "must not contain NUL")
         finite = abs(value.number_value) < float("inf")  # False for NaN too
         found.require(finite, where, "must be a finite number")
@@ -129,6 +132,14 @@ def check_prefix(value: str) -> str:
     if len(value.encode()) > 1024 or "\0" in value:
         text = "must be at most 1,024 bytes without NUL"
         raise InvalidRequest(f"name_prefix {text}", violations={"name_prefix": text})
+    return value
+
+
+def check_media_type(value: str) -> str:
+    """A document's media type; empty: it is told from name and content."""
+    if len(value.encode()) > MAX_MEDIA_TYPE or "\0" in value:
+        text = f"must be at most {MAX_MEDIA_TYPE} bytes without NUL"
+        raise InvalidRequest(f"media_type {text}", violations={"media_type": text})
     return value
 
 

@@ -10,7 +10,7 @@ from ragents_client.v1.document_service_pb2 import PutDocumentsResponse
 from ragents_server.caller import Caller
 from ragents_server.incidents import known
 from ragents_server.ingest.pipeline import Pipeline
-from ragents_server.services.checks import check_metadata, granted
+from ragents_server.services.checks import check_media_type, check_metadata, granted
 from ragents_server.services.uploads import Assembled
 
 UNSENT = 64  # responses that wait for a slow reader, and committed documents that wait to be told, at most
@@ -80,6 +80,7 @@ class Putting:
         """Progress, and the result once it is committed."""
         upload = document.upload
         upload.collection = granted(upload.collection, self._caller)
+        check_media_type(upload.media_type)
         check_metadata(upload.metadata)
         if document.refusal is not None:
             raise document.refusal

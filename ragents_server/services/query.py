@@ -31,13 +31,13 @@ from ragents_server.errors import InvalidRequest
 from ragents_server.execution import current_execution
 from ragents_server.facts import telling
 from ragents_server.incidents import known
-from ragents_server.index.page_tokens import after_token, page_token
+from ragents_server.index.page_tokens import after_place, page_token
 from ragents_server.jobs.batches import Batches
 from ragents_server.rag.admitted import telling_places
 from ragents_server.rag.cached.repeats import Repeats
 from ragents_server.rag.engine import Answerer, last_answer
 from ragents_server.rag.retrieval import Retriever
-from ragents_server.services.batch_checks import check_submission, fitting
+from ragents_server.services.batch_checks import MAX_QUESTIONS, check_submission, fitting
 from ragents_server.services.checks import check_id, check_page_size, check_question
 from ragents_server.services.context import Context
 from ragents_server.wire import decoded, takes_bytes
@@ -126,7 +126,7 @@ class QueryService(QueryServiceServicer):
         """The batch and a page of its items, of fewer than were asked for where they are long."""
         caller, batch_id = current_caller(), check_id(request.batch_id, "batch_id")
         size = check_page_size(request.page_size)
-        first = int(after_token(request.page_token, "batch", batch_id) or 0)
+        first = after_place(request.page_token, _index, "batch", batch_id) or 0
         batch, found = await self._batches.find(caller, batch_id, first, size)
         items = fitting(found, self._page_bytes)
         after = first + len(items)
@@ -146,6 +146,14 @@ class QueryService(QueryServiceServicer):
             except Exception as error:  # noqa: BLE001 - becomes this item's Failure, a bug as an incident id
                 return BatchItem(index=index, failure=known(error, "BatchQuery").failure())
         return BatchItem(index=index, answer=answer, cache=facts.answer)
+
+
+def _index(name: str) -> int:
+    """The number of a batch's question; ValueError for what is none."""
+    index = int(name)
+    if not 0 <= index <= MAX_QUESTIONS:
+        raise ValueError(name)
+    return index
 
 
 def _queue_wait() -> Duration | None:

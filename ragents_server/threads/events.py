@@ -13,6 +13,7 @@ from typing import Any
 from ragents_client.v1.agent_pb2 import Run, RunState
 from ragents_client.v1.event_pb2 import Event
 from ragents_server.checkpoints.committer import GroupCommit
+from ragents_server.connections.postgres import is_refused
 from ragents_server.connections.statements import Pool, read_statements
 from ragents_server.errors import LeaseLost
 from ragents_server.stored.v1.events_pb2 import Events
@@ -53,7 +54,7 @@ class EventLog:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._sql = read_statements("ragents_server.threads", "events")
-        self._appends = GroupCommit[Append, None](self._append, size=BATCH, queue=QUEUE)
+        self._appends = GroupCommit[Append, None](self._append, size=BATCH, queue=QUEUE, undone=is_refused)
         self._looks = GroupCommit[tuple[str, int], Seen | None](self._watch, size=BATCH, queue=QUEUE)
 
     async def append(self, append: Append) -> None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ragents_client.v1.agent_pb2 import RUN_STATE_INTERRUPTED, Run, Thread
 from ragents_server.caller import Caller
 from ragents_server.connections.statements import Pool, read_statements
-from ragents_server.index.page_tokens import after_token, page_token
+from ragents_server.index.page_tokens import after_place, page_token
 from ragents_server.threads.request import thread_key
 
 
@@ -63,14 +63,19 @@ class Threads:
     async def list(self, caller: Caller, *, page_size: int, token: str) -> tuple[list[Thread], str]:
         """A page of the caller's threads, the latest first, and the next page's token or ""."""
         listing = ("threads", caller.tenant, caller.user)
-        time, _, key = after_token(token, *listing).partition(" ")
-        after = datetime.fromisoformat(time) if time else None
+        after, key = after_place(token, _place, *listing) or (None, "")
         rows = await self._pool.fetch(self._sql["list"], caller.tenant, caller.user, after, key, page_size + 1)
         found = [_thread(row) for row in rows[:page_size]]
         if len(rows) <= page_size:
             return found, ""
         last = rows[page_size - 1]
         return found, page_token(f"{last['update_time'].isoformat()} {last['key']}", *listing)
+
+
+def _place(name: str) -> tuple[datetime, str]:
+    """When the last thread of a page was updated, and its key; ValueError and OverflowError for what is no such."""
+    time, _, key = name.partition(" ")
+    return datetime.fromisoformat(time).astimezone(UTC), key
 
 
 def _thread(row: Mapping[str, Any]) -> Thread:

@@ -15,6 +15,7 @@ FAULTS = {
     "model": "scripts.faulting.model_away",
     "admission": "scripts.faulting.admission",
     "rollout": "scripts.faulting.rollout",
+    "hostile": "scripts.faulting.hostile",
 }
 SCRIPT = Script(
     command="scripts/faults",

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -17,6 +17,14 @@ from ragents_server.processes.supervisor import DEATHS, EX_SOFTWARE, Supervisor
 from ragents_server.processes.worker import Worker
 
 SLEEPS = ("sleep", "300")
+
+
+@pytest.fixture(autouse=True)
+def heard_interrupts() -> Iterator[None]:
+    """Processes hear SIGINT, though whoever runs the tests in the background has it ignored, which they inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Crew:

@@ -47,6 +47,17 @@ def test_no_question_fails_while_redis_is_away() -> None:
     assert short("redis-away")["failed"]["value"] == 0
 
 
+def test_strangers_hurt_nobody_and_the_controls_find_what_would() -> None:
+    figures = short("hostile")
+    never = ("undocumented", "unavailable", "leaks", "without_reason", "log_errors", "foreign", "wrong", "failed")
+    assert {name: figures[name]["value"] for name in never} == dict.fromkeys(never, 0)
+    assert [
+        name for name in figures if name.endswith("_left") and "control" not in name and figures[name]["value"]
+    ] == []
+    assert figures["sent"]["value"] == 1_500 and figures["cancelled"]["value"] >= 1_000
+    assert figures["control_naive_leaks"]["value"] >= 1 and figures["control_leaking_tasks_left"]["value"] >= 1
+
+
 def test_no_turn_is_lost_or_kept_twice_and_the_controls_find_what_is() -> None:
     figures = short("agents")
     wrong = ("lost", "doubled", "differing", "disordered", "roles_broken", "failed", "read_short", "gaps")
@@ -70,6 +81,20 @@ def test_a_failing_model_is_left_alone_and_the_control_finds_what_is_not() -> No
     assert figures["upstream_ratio"]["value"] <= 1.1 < figures["control_upstream_ratio"]["value"]
     assert figures["quota_asked_too_soon"]["value"] == figures["hanging_left"]["value"] == 0
     assert figures["fallback_answered"]["value"] == figures["fallback_calls"]["value"]
+
+
+def test_under_overload_the_urgent_are_served_and_without_admission_they_are_not() -> None:
+    figures = short("admission")
+    assert figures["double_critical_shed"]["value"] == figures["greedy_modest_shed"]["value"] == 0
+    assert figures["tenfold_refused"]["value"] >= 1
+    assert figures["control_critical_p99_ratio"]["value"] >= 3
+
+
+def test_no_call_fails_while_replicas_are_replaced_and_those_that_just_stop_lose_some() -> None:
+    figures = short("rollout")
+    assert figures["failed"]["value"] == 0
+    assert figures["in_flight"]["value"] >= figures["restarts"]["value"]
+    assert figures["control_failed"]["value"] >= 1
 
 
 def test_an_unknown_test_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

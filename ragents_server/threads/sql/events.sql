@@ -5,6 +5,7 @@ SELECT g.run, g.seq, g.last, g.events
 FROM unsynced, unnest($1::text[], $2::integer[], $3::integer[], $4::integer[], $5::bytea[])
     AS g(run, attempt, seq, last, events)
 JOIN runs r ON r.id = g.run AND r.attempt = g.attempt -- else a replica that was frozen tells its story beside another's
+FOR KEY SHARE OF r -- else one that is deleted at this moment would fail all of the others
 ON CONFLICT DO NOTHING
 RETURNING run, seq
 
