@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
@@ -16,8 +15,6 @@ from ragents_server.words import parser
 
 if TYPE_CHECKING:
     from ragents_server.settings import Settings
-
-log = logging.getLogger("ragents_server")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,14 +38,15 @@ def _run(words: argparse.Namespace) -> int:
     try:
         from ragents_server import checking, operations
         from ragents_server.processes import parent, work
-        from ragents_server.settings import read_settings
+        from ragents_server.settings import read_settings, secrets_of
+        from ragents_server.telemetry import logs
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"the package {error.name} is missing; install ragents-grpc[embedded], or [server] beside your own database"
         ) from None
     settings = read_settings()
-    who = f"[{words.number}] " if words.verb == "work" else ""
-    logging.basicConfig(level=settings.log_level, format=f"%(asctime)s {who}%(levelname)s %(name)s: %(message)s")
+    number = words.number if words.verb == "work" else None
+    logs.configure(settings.log_level, settings.log_format, process=number, secrets=secrets_of(settings))
     if words.check:
         return _loop(checking.check(settings))
     if words.verb == "reindex":

@@ -78,6 +78,7 @@ class Execution:
         "place",
         "priority",
         "slot",
+        "turned_away",
         "until",
         "waited",
     )
@@ -93,6 +94,7 @@ class Execution:
         self.slot: Slot | None = None
         self.place: Place | None = None  # in the line, while it stands there
         self.waited = 0.0  # seconds, in the line
+        self.turned_away = False  # it wanted a slot, and left or was sent away without one
         self.lasting = False  # keeps its slot until it ends, whatever is written meanwhile
         self._lock: asyncio.Lock | None = None
         self._riders: list[Execution] | None = None  # of a flight; few calls have any use for it
@@ -124,7 +126,9 @@ class Execution:
     async def _enter(self, gate: Gate) -> None:
         if self.slot is None:
             began = asyncio.get_running_loop().time()
+            self.turned_away = True  # unless there is one in the end
             slot = await gate.enter(self)
+            self.turned_away = False
             self.waited = asyncio.get_running_loop().time() - began
             self._have(slot)
             slot.drop(well=slot is self.slot)  # it is held, this one or another that came first
@@ -183,6 +187,7 @@ class Execution:
 
     def leave(self, rider: "Execution") -> None:
         """Lets a rider off; where it had the slot for all of them, another has it now."""
+        rider.turned_away = rider.turned_away or self.turned_away
         if self._riders and rider._flights:
             self._riders.remove(rider)
             rider._flights.remove(self)

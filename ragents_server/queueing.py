@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ragents_client.v1.answer_pb2 import Answer, Question
 from ragents_server.caller import Caller
-from ragents_server.connections.redis import open_redis
+from ragents_server.connections.redis import Redis, open_redis
 from ragents_server.errors import DeadlineTooShort
 from ragents_server.execution import Execution, Gate
 from ragents_server.index.statements import Pool
@@ -32,6 +32,7 @@ class Queueing:
     batches: Batches
     workers: Workers
     queue: Queue
+    redis: Redis | None  # of the queue
 
 
 @asynccontextmanager
@@ -43,16 +44,16 @@ async def open_queueing(settings: Settings, pool: Pool, engine: Answerer, gate: 
     retries = Retries(settings.batch_attempts, settings.batch_kept)
     run = answering(engine, gate, settings.max_deadline)
 
-    def queueing(queue: Queue) -> Queueing:
+    def queueing(queue: Queue, redis: Redis | None = None) -> Queueing:
         workers = Workers(queue, run, records, retries, number=settings.batch_workers)
-        return Queueing(Batches(queue, workers, records), workers, queue)
+        return Queueing(Batches(queue, workers, records), workers, queue, redis)
 
     if settings.limits is None:
         yield queueing(PostgresQueue(pool, bounds))
         return
     url = settings.limits.get_secret_value()
     async with open_redis(url, setting="RAGENTS_LIMITS", timeout=REDIS_SECONDS, name="ragents-queue") as redis:
-        yield queueing(RedisQueue(redis, bounds))
+        yield queueing(RedisQueue(redis, bounds), redis)
 
 
 def answering(engine: Answerer, gate: Gate, seconds: float) -> Run:

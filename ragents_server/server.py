@@ -32,9 +32,11 @@ from ragents_server.interceptors.around import Around, Guard
 from ragents_server.interceptors.deadline import deadline
 from ragents_server.interceptors.errors import errors
 from ragents_server.interceptors.identity import identity
+from ragents_server.interceptors.observed import Observer, observed
 from ragents_server.interceptors.serving import UNWIND, Serving
 from ragents_server.limiting import Limits
 from ragents_server.listeners import bind, certificates_of, refuse_open_listener
+from ragents_server.measuring import Measured, measured, metrics_of, observers
 from ragents_server.services.agents import AgentService
 from ragents_server.services.cache import CacheService
 from ragents_server.services.context import Deadlines
@@ -62,10 +64,17 @@ FLUSH = 0.5  # seconds for the last statuses to leave
 PROBES = ("", "ragents-readiness", "ragents-startup", *SERVICES)  # follow the state store; liveness never does
 
 
-def guards(settings: Settings, serving: Serving, limits: Limits, authenticator: Chain | None) -> Sequence[Guard]:
-    """The guards around every RPC, outermost first; tracing and metrics take their places here."""
+def guards(
+    settings: Settings,
+    serving: Serving,
+    limits: Limits,
+    authenticator: Chain | None,
+    looking_on: Sequence[Observer] = (),
+) -> Sequence[Guard]:
+    """The guards around every RPC, outermost first; tracing takes its place here."""
     bounded = deadline(settings.deadline, settings.max_deadline, settings.upload_deadline)
     return (
+        *([observed(looking_on)] if looking_on else []),
         errors,
         identity(authenticator, guarded_reflection=settings.profile == "production"),
         serving,
@@ -103,6 +112,7 @@ class Server:
     serving: Serving
     address: str  # the port is the one chosen where the setting's was 0
     health_address: str | None  # of the port for probes
+    measured: Measured | None  # where metrics are switched on
 
     async def set_ready(self, ready: bool) -> None:
         """Tells the probes whether calls would be served."""
@@ -140,7 +150,14 @@ async def listening(settings: Settings, parts: Parts, *, ready: bool = False) ->
     refuse_open_listener(settings)
     quiet_leaving()
     serving = Serving()
-    around = Around(guards(settings, serving, parts.limits, parts.authenticator), settings.max_message)
+    metrics = metrics_of(settings)
+    looking_on = observers(settings, metrics)
+    around = Around(
+        guards(settings, serving, parts.limits, parts.authenticator, looking_on),
+        [errors],
+        settings.max_message,
+        unserved=metrics.calls.unserved if metrics is not None else lambda: None,
+    )
     server = grpc.aio.server(interceptors=[around], options=options(settings))
     add_services(server, settings, parts)
     health = HealthServicer()
@@ -154,8 +171,8 @@ async def listening(settings: Settings, parts: Parts, *, ready: bool = False) ->
     credentials = None if certificates is None else certificates.credentials()
     shared = settings.processes > 1
     address = bind(server, settings.listen, setting="RAGENTS_LISTEN", credentials=credentials, shared=shared)
-    async with _probed(settings, health) as health_address:
-        running = Server(server, health, serving, address, health_address)
+    async with measured(settings, parts, metrics, address) as numbers, _probed(settings, health) as health_address:
+        running = Server(server, health, serving, address, health_address, numbers)
         await running.set_ready(ready)  # the servicer starts as SERVING
         await server.start()
         try:
@@ -170,7 +187,7 @@ async def _probed(settings: Settings, health: HealthServicer) -> AsyncIterator[s
     if settings.health_listen is None:
         yield None
         return
-    around = Around([errors], settings.max_message)
+    around = Around([], [errors], settings.max_message)
     server = grpc.aio.server(interceptors=[around], options=options(settings), maximum_concurrent_rpcs=MAX_PROBES)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     address = bind(server, settings.health_listen, setting="RAGENTS_HEALTH_LISTEN", shared=settings.processes > 1)

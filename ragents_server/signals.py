@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 Value = str | int | float | bool
@@ -50,3 +51,24 @@ def span(name: str, **attributes: Value) -> Iterator[Span]:
         current.seconds = time.monotonic() - current.started
         for listener in tuple(_listeners):
             listener(current)
+
+
+def tell(name: str, seconds: float, error: str = "", **attributes: Value) -> None:
+    """Tells the listeners of work that whoever did it has timed itself."""
+    if _listeners:
+        told = Span(name, attributes, time.monotonic() - seconds, seconds, error)
+        for listener in tuple(_listeners):
+            listener(told)
+
+
+_call: ContextVar[tuple[str, str] | None] = ContextVar("call", default=None)
+
+
+def name_call(request_id: str, trace_id: str) -> None:
+    """Names the call that the current task, and all that it starts, works for."""
+    _call.set((request_id, trace_id))
+
+
+def current_call() -> tuple[str, str] | None:
+    """Request and trace id of the call that is worked for; None outside of one."""
+    return _call.get()

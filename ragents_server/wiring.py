@@ -1,6 +1,6 @@
 """Which implementation plays each role and what wraps it; opens and closes them all."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -65,6 +65,7 @@ class Parts:
     limits: Limits
     authenticator: Chain | None  # None: everybody is the local caller
     queueing: Queueing
+    upstreams: tuple[Upstream, ...]  # the ways to models at their providers
 
 
 @asynccontextmanager
@@ -76,12 +77,12 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             open_pool(url, size=settings.database_connections, command_timeout=settings.database_timeout)
         )
         names = filter(None, dict.fromkeys((settings.embeddings, settings.previous_embeddings)))
-        models = [await stack.enter_async_context(open_embeddings(settings, name)) for name in names]
+        ways = {name: Upstream(name, attempts=settings.attempts) for name in names}
+        models = [await stack.enter_async_context(open_embeddings(settings, *way)) for way in ways.items()]
         sandbox = await stack.enter_async_context(Sandbox.open(settings.parsers, bounds_of(settings)))
         stores = tuple(store(pool, embeddings) for embeddings in models)
         cut = Cut(settings.chunk_size, settings.chunk_overlap, min(embeddings.max_tokens for embeddings in models))
-        embedded = settings.database is None
-        caches = await stack.enter_async_context(open_caches(settings, pool, alone=embedded))
+        caches = await stack.enter_async_context(open_caches(settings, pool, alone=settings.database is None))
         limits = await stack.enter_async_context(open_limits(settings))
         chat = await stack.enter_async_context(open_guarded_chat(settings, limits)) if settings.chat_model else None
         retriever = retriever_of(settings, pool, models, caches, chat)
@@ -91,10 +92,9 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         kit = partial(kit_of, **given, engine=engine, retriever=retriever, writer=writer)
         agency = await stack.enter_async_context(open_agency(settings, pool, kit, limits.gate))
         authenticator = await stack.enter_async_context(open_authenticator(settings, pool))
-        queueing = await stack.enter_async_context(open_queueing(settings, pool, engine, limits.gate))
         yield Parts(
             url=url,
-            embedded=embedded,
+            embedded=settings.database is None,
             pool=pool,
             stores=stores,
             documents=stores[0].documents,
@@ -106,8 +106,15 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             agency=agency,
             limits=limits,
             authenticator=authenticator,
-            queueing=queueing,
+            queueing=await stack.enter_async_context(open_queueing(settings, pool, engine, limits.gate)),
+            upstreams=upstreams_of(chat, ways),
         )
+
+
+def upstreams_of(chat: GuardedChat | None, embeddings: Mapping[str, Upstream]) -> tuple[Upstream, ...]:
+    """The ways to models that somebody else serves."""
+    chosen = () if chat is None else chat.choices
+    return (*(one.upstream for one in chosen), *(way for name, way in embeddings.items() if is_provider(name)))
 
 
 def bounds_of(settings: Settings) -> Bounds:
@@ -138,9 +145,9 @@ async def database(settings: Settings, *, beside_server: bool = False, connectio
 
 
 @asynccontextmanager
-async def open_embeddings(settings: Settings, name: str) -> AsyncIterator[Embeddings]:
+async def open_embeddings(settings: Settings, name: str, way: Upstream | None = None) -> AsyncIterator[Embeddings]:
     """An embedding model: the embedded one, a LangChain provider's, or one's own by import path."""
-    if name in EMBEDDINGS or is_import_path(name):
+    if not is_provider(name):
         async with imported("RAGENTS_EMBEDDINGS", EMBEDDINGS.get(name, name)).open(
             threads=settings.embedding_threads or None
         ) as embeddings:
@@ -150,7 +157,8 @@ async def open_embeddings(settings: Settings, name: str) -> AsyncIterator[Embedd
         known = ", ".join(EMBEDDINGS)
         raise ConfigurationError(f"RAGENTS_EMBEDDINGS: there is no {name!r}; known: {known}, PROVIDER:MODEL")
     key, timeout = secret(settings.embedding_key), settings.embedding_timeout
-    given: dict[str, Any] = {"key": key, "timeout": timeout, "upstream": Upstream(name, attempts=settings.attempts)}
+    way = way or Upstream(name, attempts=settings.attempts)
+    given: dict[str, Any] = {"key": key, "timeout": timeout, "upstream": way}
     async with open_provider_embeddings(name, url=settings.embedding_url, **given) as provider:
         if provider.symmetric:  # only then do several questions fit in one request
             yield BatchedEmbeddings(provider, size=settings.embedding_batch, wait=settings.embedding_wait)
@@ -239,6 +247,11 @@ def open_chat_model(settings: Settings) -> AbstractAsyncContextManager[ChatModel
 def secret(value: SecretStr | None) -> str:
     """The secret itself, empty where there is none."""
     return value.get_secret_value() if value is not None else ""
+
+
+def is_provider(name: str) -> bool:
+    """Whether embeddings come from somewhere else."""
+    return name not in EMBEDDINGS and not is_import_path(name)
 
 
 def is_import_path(name: str) -> bool:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from ragents_server.admission.estimates import Estimates
 from ragents_server.admission.line import Line
+from ragents_server.caller import PRIORITIES
 from ragents_server.errors import DeadlineTooShort, Overloaded
 from ragents_server.execution import Execution, Slot
+from ragents_server.signals import span
 
 SHORTEST_WAIT, LONGEST_WAIT = 0.1, 60.0  # seconds that one who is sent away is told to wait
 REFUSED = "the server has as much to do as it takes, for calls of this priority"
@@ -76,6 +78,10 @@ class Gate:
         Raises Overloaded where the line is full of those who are before it, now or later, and DeadlineTooShort where
         what is left of its time is less than such work takes.
         """
+        with span("slot", priority=PRIORITIES[execution.priority]):
+            return await self._entered(execution)
+
+    async def _entered(self, execution: Execution) -> Slot:
         self._require_time(execution)
         if self._free and not len(self.line):
             return self._slot(execution)

@@ -67,6 +67,11 @@ class Turns:
         self._detached: dict[str, asyncio.Task[None]] = {}  # by run
         self._draining = False
 
+    @property
+    def running(self) -> int:
+        """How many runs are under way here, each in a thread of its own."""
+        return len(self._attempts)
+
     async def follow(self, request: TurnRequest, seconds: float) -> AsyncGenerator[Event, None]:
         """All events of the turn, the last one its outcome; raises what the run failed with.
 

@@ -12,6 +12,15 @@ class Figures:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
+    @property
+    def totals(self) -> Mapping[tuple[str, str], int]:
+        """By layer and what is counted: this process's own, since its start."""
+        return self._stores.statistics.totals
+
+    async def own_sizes(self) -> Mapping[str, Size]:
+        """By layer: what this process holds itself."""
+        return await self._stores.memory.sizes(None)
+
     async def counts(self, tenant: str | None) -> Mapping[tuple[str, str], int]:
         """By layer and what is counted, of a tenant or of all."""
         return await self._stores.statistics.read(tenant)

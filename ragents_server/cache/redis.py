@@ -19,7 +19,7 @@ class RedisStore:
     """Plays `Store` and `Counts`. Every wait is bounded by the Redis it is given."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+        self.redis = redis
         self._reads = Reads(redis)
         self._measuring: dict[str | None, asyncio.Task[dict[str, Size]]] = {}
 
@@ -35,13 +35,13 @@ class RedisStore:
         name, milliseconds = redis_keys.entry(key), int(seconds * 1000)
         if milliseconds > 0:
             with unavailable():
-                await self._redis.call(name, *storing(name, entry, milliseconds, origin))
+                await self.redis.call(name, *storing(name, entry, milliseconds, origin))
 
     async def delete(self, key: Key) -> None:
         """Forgets the entry; its name in an index expires."""
         name = redis_keys.entry(key)
         with unavailable():
-            await self._redis.call(name, "UNLINK", name)
+            await self.redis.call(name, "UNLINK", name)
 
     async def drop(self, scope: Scope) -> int:
         """Forgets what the scope names; the number of entries."""
@@ -65,7 +65,7 @@ class RedisStore:
         """What is stored of a tenant, or of all of them, by layer; who asks at the same time shares a pass."""
         task = self._measuring.get(tenant)
         if task is None:
-            task = self._measuring[tenant] = self._redis.spawn(self._measure(tenant))
+            task = self._measuring[tenant] = self.redis.spawn(self._measure(tenant))
             task.add_done_callback(lambda done: self._measured(tenant, done))
         with unavailable():
             return await asyncio.shield(task)
@@ -88,7 +88,7 @@ class RedisStore:
         """The sums by layer and what is counted, of a tenant or of all of them."""
         name = redis_keys.counts(tenant)
         with unavailable():
-            fields = await self._redis.call(name, "HGETALL", name)
+            fields = await self.redis.call(name, "HGETALL", name)
         return {_counted(field): int(number) for field, number in fields.items()}
 
     def _measured(self, tenant: str | None, task: "asyncio.Task[dict[str, Size]]") -> None:
@@ -104,7 +104,7 @@ class RedisStore:
         dropped = 0
         rest = f"*:{scope.digest.hex()}" if scope.digest else "*"
         everything = set(scope.layers) >= set(LAYERS) and not scope.digest
-        async for names in self._redis.scan(redis_keys.pattern(scope.tenant, rest)):
+        async for names in self.redis.scan(redis_keys.pattern(scope.tenant, rest)):
             entries = [name for name in names if redis_keys.layer_of(name) in scope.layers]
             indexes = [name for name in names if everything and redis_keys.INDEX.fullmatch(name)]
             dropped += await self._unlink(entries)
@@ -117,7 +117,7 @@ class RedisStore:
         if not names:
             return 0
         indexes = _indexes(redis_keys.start_of(names[0]), scope)
-        return await self._unlink(await among(names, self._redis, indexes))
+        return await self._unlink(await among(names, self.redis, indexes))
 
     async def _drop_of(self, scope: Scope) -> int:
         """What the indexes of a collection, a document or both list, in every slot of every tenant that has them."""
@@ -138,7 +138,7 @@ class RedisStore:
             if scope.collection
             else f"d:{redis_keys.literal(scope.document)}"
         )
-        async for names in self._redis.scan(redis_keys.pattern(None, rest)):
+        async for names in self.redis.scan(redis_keys.pattern(None, rest)):
             for name in names:
                 yield redis_keys.start_of(name)
 
@@ -150,11 +150,11 @@ class RedisStore:
 
     async def _drop_listed(self, indexes: Sequence[str], layers: Sequence[str], digest: bytes = b"") -> int:
         dropped = 0
-        async for names in listed(self._redis, indexes, layers):
+        async for names in listed(self.redis, indexes, layers):
             chosen = [name for name in names if name.endswith(digest.hex())]
             if chosen:
                 removals = [("UNLINK", *chosen), *(("ZREM", index, *chosen) for index in indexes)]
-                dropped += (await self._redis.pipeline(indexes[0], removals))[0]
+                dropped += (await self.redis.pipeline(indexes[0], removals))[0]
         return dropped
 
     async def _unlink(self, names: Sequence[str]) -> int:
@@ -164,7 +164,7 @@ class RedisStore:
     async def _measure(self, tenant: str | None) -> dict[str, Size]:
         entries, sizes = Counter[str](), Counter[str]()
         async with asyncio.timeout(SCAN_SECONDS):
-            async for names in self._redis.scan(redis_keys.pattern(tenant, "*")):
+            async for names in self.redis.scan(redis_keys.pattern(tenant, "*")):
                 ours = {name: layer for name in names if (layer := redis_keys.layer_of(name))}
                 lengths = await self._each({name: [("STRLEN", name)] for name in ours})
                 for name, layer in ours.items():
@@ -177,12 +177,12 @@ class RedisStore:
         """The replies to each key's commands, in few round trips to each server."""
         servers: dict[str, list[tuple[str, Command]]] = defaultdict(list)
         for name, several in commands.items():
-            servers[self._redis.server(name)] += [(name, command) for command in several]
+            servers[self.redis.server(name)] += [(name, command) for command in several]
         replies: dict[str, list[int]] = defaultdict(list)
         for rows in servers.values():
             for at in range(0, len(rows), MOST_COMMANDS):
                 page = rows[at : at + MOST_COMMANDS]
-                answers = await self._redis.pipeline(page[0][0], [command for _, command in page])
+                answers = await self.redis.pipeline(page[0][0], [command for _, command in page])
                 for (name, _), answer in zip(page, answers, strict=True):
                     replies[name].append(answer)
         return replies

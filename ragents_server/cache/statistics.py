@@ -19,10 +19,12 @@ class Statistics:
         self._shared = shared
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self._handing_over = asyncio.Lock()
+        self.totals: Counter[tuple[str, str]] = Counter()  # this process's own by layer and what is counted, for good
 
     def count(self, tenant: str, layer: str, what: str) -> None:
         """Counts one."""
         self._counts[tenant, layer, what] += 1
+        self.totals[layer, what] += 1
 
     async def read(self, tenant: str | None) -> Mapping[tuple[str, str], int]:
         """The sums by layer and what is counted, of a tenant or of all, with all that ended before the call."""

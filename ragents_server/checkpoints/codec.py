@@ -71,6 +71,11 @@ class Encoded:
     learned: Sequence[tuple[bytes, bytes]]
 
     @property
+    def size(self) -> int:
+        """Bytes that are sent to the store."""
+        return len(self.row.body) + sum(len(part) for part in self.parts.values())
+
+    @property
     def needs(self) -> bytes:
         """The digests of the parts that the store must have."""
         return b"".join(digest for digest in self.row.parts() if digest not in self.parts)

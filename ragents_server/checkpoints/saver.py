@@ -26,6 +26,7 @@ from ragents_server.checkpoints.seals import Seal
 from ragents_server.checkpoints.serde import Serializer
 from ragents_server.checkpoints.stores import Listing, Put, Store, Writes
 from ragents_server.errors import NotFound, StateUnavailable
+from ragents_server.signals import span
 
 ATTEMPTS = 3  # to put a checkpoint whose parts were removed meanwhile
 
@@ -86,13 +87,15 @@ class Saver(BaseCheckpointSaver[int]):
         fence = current_fence(parent.thread)
         ending = fence.ending(checkpoint["channel_values"]) if fence is not None and not parent.ns else None
         plain = get_serializable_checkpoint_metadata(config, metadata)
-        for _ in range(ATTEMPTS):
-            encoded = self._codec.encode(parent, checkpoint, plain)
-            if await self._store.put(Put(encoded, fence, ending, self._keep)):
-                self._learn(encoded)
-                return parent._replace(id=checkpoint["id"]).config
-            self._memory.forget(parent.thread)
-        raise StateUnavailable("The thread is being changed by others")
+        with span("checkpoint") as told:
+            for _ in range(ATTEMPTS):
+                encoded = self._codec.encode(parent, checkpoint, plain)
+                told.set(bytes=encoded.size)
+                if await self._store.put(Put(encoded, fence, ending, self._keep)):
+                    self._learn(encoded)
+                    return parent._replace(id=checkpoint["id"]).config
+                self._memory.forget(parent.thread)
+            raise StateUnavailable("The thread is being changed by others")
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""

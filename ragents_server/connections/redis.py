@@ -29,6 +29,16 @@ Command = Sequence[Argument]
 class Servers(Protocol):
     """One server, or those of a cluster."""
 
+    @property
+    def away(self) -> bool:
+        """Whether the way to any of them is closed."""
+        ...
+
+    @property
+    def connections(self) -> int:
+        """How many there are, at work or idle."""
+        ...
+
     def slot(self, key: str) -> int:
         """Keys of one slot may stand in one command."""
         ...
@@ -57,12 +67,23 @@ class Servers(Protocol):
 class Redis:
     """What a part needs of Redis. Raises RedisUnavailable or RedisRefused; replies are in the form redis-py gives."""
 
-    def __init__(self, servers: Servers, tasks: Tasks) -> None:
+    def __init__(self, servers: Servers, tasks: Tasks, name: str = "ragents") -> None:
+        self.name = name  # of our connections at the server
         self.slot = servers.slot  # of a key: keys of one slot may stand in one command
         self.server = servers.server  # of a key: keys of one server may stand in one pipeline
         self.call = servers.call  # (key, *command): the reply of the server that has the key
         self.spawn = tasks.spawn  # starts a task that ends with this Redis at the latest
         self._servers = servers
+
+    @property
+    def away(self) -> bool:
+        """Whether requests fail at once, to one of its servers at least."""
+        return self._servers.away
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return self._servers.connections
 
     async def pipeline(self, key: str, commands: Sequence[Command]) -> list[Any]:
         """The replies to commands about keys of the server of `key`, in one round trip; not a transaction."""
@@ -107,6 +128,15 @@ class _Server:
         self._client = client
         self._guard = Guard(str(place), probe, timeout=timeout, tasks=tasks)
 
+    @property
+    def away(self) -> bool:
+        return self._guard.away
+
+    @property
+    def connections(self) -> int:
+        pool = self._client.connection_pool
+        return len(pool._available_connections) + len(pool._in_use_connections)
+
     def slot(self, key: str) -> int:  # noqa: ARG002 - all are of one
         return 0
 
@@ -140,6 +170,14 @@ class _Cluster:
         self._tasks = tasks
         self._free = asyncio.Semaphore(connections)  # redis-py's cluster fails where its pool waits
         self._guards: dict[str, Guard] = {}
+
+    @property
+    def away(self) -> bool:
+        return any(guard.away for guard in self._guards.values())
+
+    @property
+    def connections(self) -> int:
+        return sum(len(node._connections) for node in self._client.nodes_manager.nodes_cache.values())
 
     def slot(self, key: str) -> int:
         return self._client.keyslot(key)
@@ -226,7 +264,7 @@ async def open_redis(
         if isinstance(servers, _Cluster):
             with suppress(Exception):  # the first request finds out
                 await servers.learn()
-        yield Redis(servers, tasks)
+        yield Redis(servers, tasks, name)
     finally:
         await tasks.end()
         await servers.close()

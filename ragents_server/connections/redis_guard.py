@@ -69,6 +69,11 @@ class Guard:
         )
         self._away = ""  # why
 
+    @property
+    def away(self) -> bool:
+        """Whether the way is closed."""
+        return self._breaker.state is not State.CLOSED
+
     async def ask(self, key: str, call: Callable[..., Awaitable[T]], *arguments: Any, **options: Any) -> T:
         """What the call gives. Raises RedisUnavailable or RedisRefused."""
         if self._breaker.state is not State.CLOSED:

@@ -26,7 +26,14 @@ def admission(processing: Processing, gate: Gate) -> Guard:
             if processing.is_limited(caller):
                 return await limited(call, execution)
             with execution:
+                return await worked_for(call, execution)
+
+        async def worked_for(call: Call, execution: Execution) -> Any:
+            call.admitted = True
+            try:
                 return await serve(call)
+            finally:
+                call.admitted = not execution.turned_away
 
         async def limited(call: Call, execution: Execution) -> Any:
             def told(decision: Decision) -> None:
@@ -34,7 +41,9 @@ def admission(processing: Processing, gate: Gate) -> Guard:
 
             seconds = call.until - asyncio.get_running_loop().time()
             try:
-                return await processing.process(execution, partial(serve, call), seconds=seconds, told=told)
+                return await processing.process(
+                    execution, partial(worked_for, call, execution), seconds=seconds, told=told
+                )
             except RateLimited as error:
                 if LIMIT not in call.trailers:  # else the request was admitted, and a model's tokens were not there
                     _tell(call, error.number, 0, error.retry_after or 0.0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 
-from ragents_server.errors import MessageTooLarge
+from ragents_server.errors import MessageTooLarge, RagentsError
 from ragents_server.wire import decoded
 
 # Generic in their stubs only: at run time grpc's classes take no parameters.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
 else:
     Context, Handler = grpc.aio.ServicerContext, grpc.RpcMethodHandler
-HEALTH = "/grpc.health."  # probes pass every guard but the outermost
+HEALTH = "/grpc.health."
 
 
 @dataclass(slots=True)
@@ -27,11 +27,18 @@ class Call:
     method: str  # /ragents.v1.QueryService/Query
     context: Context
     request: Any  # its bytes; an iterator of bytes where the caller streams
+    kind: str  # unary, server_stream or bidi_stream
     metadata: dict[str, str]  # of keys that end in -bin, which no guard reads, bytes
     trailers: dict[str, str] = field(default_factory=dict)  # sent with the status, whatever it is
     end: Callable[[], None] | None = None  # ends the call, once it is bounded
     until: float = float("inf")  # when it ends at the latest, seconds on the loop's clock
     draining: bool = False  # the server ends it, not its deadline
+    admitted: bool = False  # by the limits and, where it needs a slot, the gate
+    failure: RagentsError | None = None  # that it ends with
+    received: int = 0  # messages
+    sent: int = 0
+    code: str = ""  # name of the status that it ended with
+    seconds: float = 0.0  # that it took
 
 
 Decode = Callable[[bytes], Any]
@@ -50,8 +57,9 @@ def _encoded(serializer: Callable[[Any], bytes] | None) -> Callable[[Any], bytes
     return lambda reply: reply if isinstance(reply, bytes) else serializer(reply)
 
 
-async def _decoded_stream(decode: Callable[[bytes], Any], requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-    async for request in requests:
+async def _decoded_stream(decode: Callable[[bytes], Any], call: Call) -> AsyncIterator[Any]:
+    async for request in call.request:
+        call.received += 1
         yield decoded(decode, request)
 
 
@@ -63,8 +71,16 @@ class Around(grpc.aio.ServerInterceptor):
     order.
     """
 
-    def __init__(self, guards: Sequence[Guard], max_reply: int) -> None:
+    def __init__(
+        self,
+        guards: Sequence[Guard],
+        probes: Sequence[Guard],
+        max_reply: int,
+        unserved: Callable[[], None] = lambda: None,
+    ) -> None:
         self._guards = tuple(guards)
+        self._probes = tuple(probes)  # the guards of the health service: a probe is served whatever is limited
+        self._unserved = unserved  # told of each call of a method that nobody serves
         self._handlers: dict[str, Handler] = {}  # of the methods called so far; only ones that are served come here
         self._max_reply = (
             max_reply  # bytes; grpc's own limit for what is sent does not always hold, and tells no reason
@@ -81,6 +97,7 @@ class Around(grpc.aio.ServerInterceptor):
             return known
         handler = await continuation(handler_call_details)
         if handler is None:
+            self._unserved()
             return None
         self._handlers[method] = self._around(method, handler)
         return self._handlers[method]
@@ -104,15 +121,19 @@ class Around(grpc.aio.ServerInterceptor):
 
         async def reply(call: Call) -> Any:
             request = call.request if takes_bytes else decoded(decode, call.request)
-            return self._fitting(await inner(request, call.context))
+            call.received = 1
+            reply = self._fitting(await inner(request, call.context))
+            call.sent = 1
+            return reply
 
-        return self._guarded(method, reply)
+        return self._guarded(method, reply, "unary")
 
     def _stream(
         self, method: str, inner: Callable[..., Any], decode: Decode, *, streams: bool = False
     ) -> Callable[[Any, Context], Any]:
         async def reply(call: Call) -> None:
-            asked = _decoded_stream(decode, call.request) if streams else decoded(decode, call.request)
+            asked = _decoded_stream(decode, call) if streams else decoded(decode, call.request)
+            call.received += not streams
             answering = inner(asked, call.context)
             if isawaitable(answering):  # it writes by itself, as the probes' watch does
                 await answering
@@ -120,16 +141,17 @@ class Around(grpc.aio.ServerInterceptor):
             async with aclosing(answering) as replies:
                 async for one in replies:
                     await call.context.write(self._fitting(one))
+                    call.sent += 1
 
-        return self._guarded(method, reply)
+        return self._guarded(method, reply, "bidi_stream" if streams else "server_stream")
 
-    def _guarded(self, method: str, serve: Serve) -> Callable[[Any, Context], Awaitable[Any]]:
-        for guard in reversed(self._guards[:1] if method.startswith(HEALTH) else self._guards):
+    def _guarded(self, method: str, serve: Serve, kind: str) -> Callable[[Any, Context], Awaitable[Any]]:
+        for guard in reversed(self._probes if method.startswith(HEALTH) else self._guards):
             serve = guard(serve)
 
         async def served(request: Any, context: Context) -> Any:
             metadata: dict[str, Any] = dict(context.invocation_metadata() or ())
-            return await serve(Call(method, context, request, metadata))
+            return await serve(Call(method, context, request, kind, metadata))
 
         return served
 

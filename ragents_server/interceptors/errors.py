@@ -23,6 +23,7 @@ from ragents_server.errors import (
 )
 from ragents_server.incidents import known
 from ragents_server.interceptors.around import Call, Serve
+from ragents_server.signals import name_call
 
 DOMAIN = "ragents.v1"
 DETAILS = "grpc-status-details-bin"
@@ -57,6 +58,7 @@ def _name(call: Call) -> None:
     given = TRACEPARENT.fullmatch(traceparent) if traceparent else None
     call.trailers["x-request-id"] = request_id if request_id and PLAIN.fullmatch(request_id) else _fresh()
     call.trailers["x-ragents-trace-id"] = given[1] if given else _fresh()
+    name_call(call.trailers["x-request-id"], call.trailers["x-ragents-trace-id"])
 
 
 def _fresh() -> str:
@@ -66,6 +68,7 @@ def _fresh() -> str:
 
 async def _abort(call: Call, error: RagentsError) -> None:
     """Ends the call with the whole status; `abort_with_status` would drop trailers that were set before."""
+    call.failure = error
     trailers: list[tuple[str, str | bytes]] = [*call.trailers.items()]
     remaining: float | None = call.context.time_remaining()
     if (pushback := pushback_of(error, math.inf if remaining is None else remaining)) is not None:

@@ -57,6 +57,7 @@ class Limiter:
         self._local = LocalLimiter() if local is None else local
         self._waiting = Counter[Owner]()
         self._all_waiting = 0
+        self.refused = Counter[str]()  # by limit, in words without its number
         self._ending = set[asyncio.Task[None]]()
 
     @asynccontextmanager
@@ -125,6 +126,7 @@ class Limiter:
             if taken.decision.admitted:
                 return taken
             if not taken.decision.crowded or loop.time() >= until:
+                self.refused[taken.decision.limit.lstrip("0123456789 ")] += 1
                 raise refusal(taken.decision, asked.owner.user)
             await asyncio.sleep(min(pause, until - loop.time()))
             pause = min(pause * 2, LONGEST_LOOK)

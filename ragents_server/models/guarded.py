@@ -43,6 +43,7 @@ class GuardedChat:
         async with self.metering.call(characters) as counted, aclosing(told) as pieces:
             async for choice, piece in pieces:
                 counted.add(piece.input_tokens, piece.output_tokens)
+                choice.upstream.used(piece.input_tokens, piece.output_tokens)
                 name = choice.model.model
                 yield piece if name == self.model else replace(piece, model=name)
 

@@ -73,6 +73,7 @@ class Guarded(Asynchronous):
         ):
             async for choice, message in told:
                 counted.add(*_tokens(message))
+                choice.upstream.used(*_tokens(message))
                 if unmarked and (name := name_of(choice.model)) != self.name:
                     message.response_metadata = {**message.response_metadata, WROTE: name}
                     unmarked = False

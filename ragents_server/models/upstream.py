@@ -16,6 +16,7 @@ from typing import Self, TypeVar
 from ragents_server.connections.breaker import Breaker, State
 from ragents_server.errors import ContextTooLong, ModelQuota, ModelUnavailable
 from ragents_server.execution import current_execution
+from ragents_server.signals import tell
 
 T = TypeVar("T")
 
@@ -70,6 +71,7 @@ class Upstream:
             jitter=lambda: 0.8 + 0.2 * draw(),
         )
         self.budget = RetryBudget()
+        self.read = self.written = 0  # tokens, as the model told
         self.most = attempts
         self.clock = clock
         self.sleep = sleep
@@ -95,6 +97,11 @@ class Upstream:
         if not self.breaker.allow():
             wait = self.breaker.retry_after()
             raise ModelUnavailable(f"the model {self.model} fails, and is left alone for a while", retry_after=wait)
+
+    def used(self, read: int, written: int) -> None:
+        """It tells of so many tokens more."""
+        self.read += read
+        self.written += written
 
     def answers(self) -> None:
         """It has begun to answer: a trial has shown what it was to show."""
@@ -159,11 +166,13 @@ class Attempt:
         self.pause: float | None = None  # before the next one, where there is one
         self._upstream = upstream
         self._began = upstream.clock()
+        self._first: float | None = None  # seconds to the first word
 
     def tell(self) -> None:
         """Something of the answer leaves."""
         if not self.told:
             self.told = True
+            self._first = self._upstream.clock() - self._began
             self._upstream.answers()
 
     def __enter__(self) -> Self:
@@ -172,8 +181,11 @@ class Attempt:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
+        first = {} if self._first is None else {"first": self._first}
+        seconds = self._upstream.clock() - self._began
+        tell("model", seconds, "" if kind is None else kind.__name__, model=self._upstream.model, **first)
         if error is None:
-            self._upstream.answered(self._upstream.clock() - self._began)
+            self._upstream.answered(seconds)
         elif isinstance(error, ModelUnavailable | ContextTooLong):
             self._upstream.failed(error)
             if isinstance(error, ModelUnavailable) and not self.told:

@@ -17,6 +17,7 @@ class Link:
     def __init__(self, ends: messages.Ends) -> None:
         self._reader, self._writer = ends
         self._heard = asyncio.Event()  # something new
+        self._asked = asyncio.Event()  # for metrics
         self.all_ready = False
         self.lost = asyncio.Event()  # the parent has gone
 
@@ -32,10 +33,21 @@ class Link:
             await set_ready(self.all_ready)
             await self._heard.wait()
 
+    async def tell(self, metrics: Callable[[], Awaitable[bytes]]) -> None:
+        """Sends the metrics whenever the parent asks, for ever."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            told = await metrics()
+            self.say(b"%s%d\n%s" % (messages.METRICS, len(told), told))
+
     async def listen(self) -> None:
         """Hears the parent until it goes."""
         try:
             while line := await self._reader.readline():
+                if line == messages.TELL_METRICS:
+                    self._asked.set()
+                    continue
                 self.all_ready = line == messages.ALL_READY
                 self._heard.set()
         except OSError as error:

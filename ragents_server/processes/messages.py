@@ -11,6 +11,9 @@ ALIVE, READY, NOT_READY, LEAVING = b"alive\n", b"ready\n", b"not ready\n", b"lea
 # The parent says whether all processes are ready:
 ALL_READY, NOT_ALL_READY = b"all ready\n", b"not all ready\n"
 
+# The parent asks for the metrics; the process says their number of bytes, and behind that line they follow:
+TELL_METRICS, METRICS = b"tell metrics\n", b"metrics "
+
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 

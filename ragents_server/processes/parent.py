@@ -62,19 +62,34 @@ async def _supervised(settings: Settings, environment: dict[str, str], stopped: 
     supervisor = Supervisor(settings.processes, begin)
     address = environment[f"{PREFIX}LISTEN"]
     log.info("ragents-server %s starts %d processes on %s", version("ragents-grpc"), settings.processes, address)
-    running = asyncio.create_task(supervisor.run(), name="keeping processes")
-    try:
-        await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if not running.done():
-            lame_duck = stopping.result()
-            seconds = (settings.lame_duck if lame_duck else 0) + settings.grace + UNWIND + CLOSING
-            await supervisor.stop(lame_duck=lame_duck, seconds=seconds)
-        return await running
-    finally:
-        for task in (running, stopping):
-            task.cancel()
-        await asyncio.wait([running, stopping])
-        log.info("all processes have stopped")
+    async with _page(settings, supervisor):
+        running = asyncio.create_task(supervisor.run(), name="keeping processes")
+        try:
+            await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                lame_duck = stopping.result()
+                seconds = (settings.lame_duck if lame_duck else 0) + settings.grace + UNWIND + CLOSING
+                await supervisor.stop(lame_duck=lame_duck, seconds=seconds)
+            return await running
+        finally:
+            for task in (running, stopping):
+                task.cancel()
+            await asyncio.wait([running, stopping])
+            log.info("all processes have stopped")
+
+
+@asynccontextmanager
+async def _page(settings: Settings, supervisor: Supervisor) -> AsyncIterator[None]:
+    """The metrics of all processes, where a page is set."""
+    if settings.metrics_listen is None:
+        yield
+        return
+    from ragents_server.processes.pages import Pages
+    from ragents_server.telemetry.page import page
+
+    async with page(settings.metrics_listen, Pages(lambda: supervisor.workers).collect) as address:
+        log.info("metrics are served on %s", address)
+        yield
 
 
 def _command(number: int, *, first: bool) -> list[str]:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from ragents_server.errors import EX_CONFIG
 from ragents_server.processes.worker import Worker
@@ -41,6 +41,11 @@ class Supervisor:
         """Every process that a client may meet is ready, and there is one."""
         met = [worker for worker in self._workers.values() if worker.counts]
         return not self._stopping and bool(met) and all(worker.ready for worker in met)
+
+    @property
+    def workers(self) -> Collection[Worker]:
+        """Those that run."""
+        return self._workers.values()
 
     async def run(self) -> int:
         """The exit status, once `stop` has ended them all, or they do not stay alive. No process is left."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from ragents_server.measuring import Measured
 from ragents_server.operations import drain, kept, require_sound, spare_collector, until_prepared
 from ragents_server.processes import messages
 from ragents_server.processes.link import Link, linked
@@ -44,7 +45,7 @@ async def _served(share: Settings, parts: Parts, server: Server, link: Link, sto
         link.say(messages.READY if ready else messages.NOT_READY)
 
     await tell(server.serving.started)  # one that is prepared already makes no difference to the others
-    async with kept(tell, parts):
+    async with _telling(link, server.measured), kept(tell, parts):
         async with _following(link, server):
             lame_duck = await _stopped_or_lost(stopped, link)
         link.say(messages.LEAVING)
@@ -54,6 +55,25 @@ async def _served(share: Settings, parts: Parts, server: Server, link: Link, sto
 @asynccontextmanager
 async def _following(link: Link, server: Server) -> AsyncIterator[None]:
     task = asyncio.create_task(link.follow(server.set_ready), name="telling what is true of all")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@asynccontextmanager
+async def _telling(link: Link, measured: Measured | None) -> AsyncIterator[None]:
+    """The parent has the page."""
+    if measured is None:
+        yield
+        return
+    from ragents_server.telemetry.merging import packed
+
+    async def metrics() -> bytes:
+        return packed(await measured.families())
+
+    task = asyncio.create_task(link.tell(metrics), name="telling metrics")
     try:
         yield
     finally:

@@ -29,6 +29,8 @@ class Worker:
         self._first = first
         self._silence = silence
         self._silent = 0.0
+        self.metrics = b""  # as it told them last
+        self._telling: asyncio.Future[None] | None = None  # what the parent waits for
         self._reader, self._writer = ends
 
     @property
@@ -40,6 +42,15 @@ class Worker:
         """Does not wait for one that hangs."""
         if not self._writer.is_closing():
             self._writer.write(messages.ALL_READY if all_ready else messages.NOT_ALL_READY)
+
+    async def tell_metrics(self, seconds: float) -> None:
+        """Returns when `metrics` are new. Raises TimeoutError where it says nothing for so long."""
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.get_running_loop().create_future()
+            if not self._writer.is_closing():
+                self._writer.write(messages.TELL_METRICS)
+        async with asyncio.timeout(seconds):
+            await asyncio.shield(self._telling)  # others may wait for it too
 
     def send(self, number: signal.Signals) -> None:
         """Sends a signal, should it still be there."""
@@ -58,15 +69,22 @@ class Worker:
         finally:
             self.send(signal.SIGKILL)
             await self.process.wait()
+            if self._telling is not None:
+                self._telling.cancel()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
             await messages.closed(self._writer)
 
     async def _listen(self, changed: Callable[[], None]) -> None:
-        with suppress(OSError):  # it has ended, which is seen elsewhere
+        with suppress(OSError, asyncio.IncompleteReadError):  # it has ended, which is seen elsewhere
             while line := await self._reader.readline():
                 self._silent = 0.0
+                if line.startswith(messages.METRICS):
+                    self.metrics = await self._reader.readexactly(int(line.removeprefix(messages.METRICS)))
+                    if self._telling is not None and not self._telling.done():
+                        self._telling.set_result(None)
+                    continue
                 if line == messages.LEAVING:
                     self.leaving = True
                 elif line in (messages.READY, messages.NOT_READY):

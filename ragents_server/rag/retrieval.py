@@ -76,13 +76,12 @@ class Retrieval:
         words = tuple(terms(question.text))
         mismatch: ModelMismatch | None = None
         for embeddings in (*self._models, *self._models[:1]):
-            vector = (await embeddings.embed_queries([question.text]))[0]
+            with span("embed"):
+                vector = (await embeddings.embed_queries([question.text]))[0]
             try:
-                return (
-                    await self._search.hybrid(scope, Query(words, vector, embeddings.model), depth),
-                    vector,
-                    embeddings,
-                )
+                with span("search"):
+                    hits = await self._search.hybrid(scope, Query(words, vector, embeddings.model), depth)
+                return hits, vector, embeddings
             except ModelMismatch as error:
                 mismatch = error
         raise mismatch or AssertionError("there is no embedding model")
@@ -93,13 +92,16 @@ class Retrieval:
         """The best passages with their scores; more than `top_k` are read only where their order may still change."""
         if self._reranker is None and self._relevance == 1:
             ranked = ranked[:top_k]
-        rows = {row.id: row for row in await self._search.passages(tenant, [one.passage for one in ranked], model)}
+        with span("passages"):
+            found = await self._search.passages(tenant, [one.passage for one in ranked], model)
+        rows = {row.id: row for row in found}
         ranked = [one for one in ranked if one.passage in rows]  # some may have gone since
         for one in ranked:
             score = rows[one.passage].passage.score
             score.fused, score.lexical, score.dense = one.fused, one.lexical, one.dense or 0.0
         if self._reranker is not None and ranked:
-            values = await self._reranker(question.text, [rows[one.passage].passage.text for one in ranked])
+            with span("rerank", passages=len(ranked)):
+                values = await self._reranker(question.text, [rows[one.passage].passage.text for one in ranked])
             for one, value in zip(ranked, values, strict=True):
                 rows[one.passage].passage.score.rerank = value
             reranked = [replace(one, fused=value) for one, value in zip(ranked, values, strict=True)]

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,16 @@ from ragents_server.settings.identity import Identity
 from ragents_server.settings.limits import Limits
 from ragents_server.settings.models import Models
 from ragents_server.settings.serving import Serving
+from ragents_server.settings.telemetry import Telemetry
 
 PREFIX = "RAGENTS_"
 # Read by the command `ragents`, not by the server.
 CLIENTS = frozenset({"RAGENTS_SERVER", "RAGENTS_TOKEN", "RAGENTS_CA", "RAGENTS_CLIENT_CERT", "RAGENTS_CLIENT_KEY"})
 
 
-class Settings(Batches, Agents, Caching, Models, Documents, Limits, Admission, Identity, Serving, BaseSettings):
+class Settings(
+    Batches, Agents, Caching, Models, Documents, Limits, Admission, Identity, Telemetry, Serving, BaseSettings
+):
     """What the server is told by its environment; a secret may also come from a file named by NAME_FILE."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
@@ -69,6 +73,14 @@ class _SecretFiles(PydanticBaseSettingsSource):
 def is_secret(field: FieldInfo) -> bool:
     """Whether the setting's value must not be shown."""
     return "SecretStr" in str(field.annotation)
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Whatever of the settings must not be shown: secrets, and the passwords of URLs among them."""
+    fields = [name for name, field in Settings.model_fields.items() if is_secret(field)]
+    secrets = [one.get_secret_value() for one in (getattr(settings, name) for name in fields) if one is not None]
+    found = [re.match(r"[a-z+]+://[^@]*?:([^@]+)@", secret) for secret in secrets]
+    return [*secrets, *(url[1] for url in found if url is not None)]
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -27,4 +27,3 @@ class Serving(BaseModel):
     )
     lame_duck: Seconds = Field(2, description="Seconds between SIGTERM's NOT_SERVING and the end of new calls.")
     grace: Seconds = Field(30, description="Seconds that calls under way have to end after that.")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR.")

@@ -57,7 +57,7 @@ async def test_a_caller_that_has_left_is_no_bug(name: str, caplog: pytest.LogCap
         handler = grpc.unary_stream_rpc_method_handler(serve)
     quiet_leaving()
     caplog.set_level(logging.WARNING)
-    server = grpc.aio.server(interceptors=[Around([errors], 2**20)])
+    server = grpc.aio.server(interceptors=[Around([errors], [], 2**20)])
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Service", {"Call": handler}),))
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()

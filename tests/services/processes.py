@@ -1,6 +1,7 @@
 """`ragents-server` as a process of its own, and the PostgreSQLs below it: started, waited for, stopped, killed."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -55,7 +56,7 @@ UNLIMITED = {"requests_per_minute": 0, "requests_per_hour": 0}  # where limits a
 def environment(**settings: object) -> dict[str, str]:
     """This process' environment with these settings and no others."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("RAGENTS_")}
-    given = {"listen": "127.0.0.1:0", "parsers": 1, "lame_duck": 0.2} | UNLIMITED | settings
+    given = {"listen": "127.0.0.1:0", "parsers": 1, "lame_duck": 0.2, "log_format": "text"} | UNLIMITED | settings
     return plain | {f"RAGENTS_{name.upper()}": str(value) for name, value in given.items()}
 
 
@@ -86,7 +87,8 @@ async def serving(**settings: object) -> AsyncIterator[Running]:
     running = Running(await spawned(**settings))
     try:
         line = await running.until_it_says("listens on")
-        running.address = line.rsplit(maxsplit=1)[-1]
+        said = json.loads(line)["message"] if line.startswith("{") else line
+        running.address = said.rsplit(maxsplit=1)[-1]
         yield running
     finally:
         if running.process.returncode is None:
