@@ -13,7 +13,10 @@ PAGES = (
     "faults-single-flight",
     "faults-redis-away",
     "faults-agents",
+    "faults-limits",
     "faults-admission",
+    "faults-model",
+    "faults-rollout",
 )
 
 
