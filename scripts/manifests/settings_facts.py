@@ -12,7 +12,7 @@ from ragents_server.interceptors.serving import UNWIND
 from ragents_server.processes.parent import CLOSING
 from ragents_server.server import FLUSH, LIVENESS, PROBES
 from ragents_server.settings import PREFIX, Settings, read_settings
-from scripts.manifests.building import Built, Object
+from scripts.manifests.building import Built, ManifestError, Object
 from scripts.manifests.quantities import cpus
 
 START = 300  # seconds that a server may take to start
@@ -23,23 +23,23 @@ def environment_of(built: Built) -> dict[str, str]:
     """The variables that the server's container gets, by its ConfigMaps and by itself."""
     found: dict[str, str] = {}
     for source in built.container.get("envFrom", ()):
-        found |= built.the("ConfigMap", source["configMapRef"]["name"])["data"]
-    return found | {one["name"]: one["value"] for one in built.container.get("env", ())}
+        if "configMapRef" in source:
+            found |= built.the("ConfigMap", source["configMapRef"]["name"])["data"]
+    return found | {one["name"]: one["value"] for one in built.container.get("env", ()) if "value" in one}
 
 
 def settings_of(built: Built) -> Settings:
-    """The settings as the server reads them, secrets as placeholders; ConfigurationError when it refuses them."""
+    """The settings as the server reads them, secrets as placeholders; ManifestError when it refuses them."""
     with TemporaryDirectory() as folder, _environment(environment_of(built), Path(folder)):
-        return read_settings()
+        try:
+            return read_settings()
+        except ConfigurationError as refused:
+            raise ManifestError(f"{built.name}: the server refuses its settings: {refused}") from None
 
 
 def complaints(built: Built) -> Iterator[str]:
     """What does not fit, a line each."""
-    try:
-        settings = settings_of(built)
-    except ConfigurationError as refused:
-        yield f"the server refuses the settings: {refused}"
-        return
+    settings = settings_of(built)
     yield from _ports(built, settings)
     yield from _probes(built, settings)
     yield from _files(built)
