@@ -75,6 +75,7 @@ def _references(built: Built, pod: Object) -> Iterator[str]:
         ("ConfigMap", source["configMapRef"]["name"])
         for container in _containers(pod)
         for source in container.get("envFrom", ())
+        if "configMapRef" in source
     ]
     named += [("ServiceAccount", pod["serviceAccountName"])] if "serviceAccountName" in pod else []
     for kind, name in named:
