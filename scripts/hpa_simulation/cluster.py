@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from scripts.hpa_simulation.autoscaler import Autoscaler
 from scripts.hpa_simulation.controller import SYNC, Controller
@@ -51,10 +52,8 @@ class Course:
     @property
     def reversals(self) -> int:
         """How often it went down after going up, or up after going down."""
-        steps = [
-            after - before for before, after in zip(self.desired, self.desired[1:], strict=False) if after != before
-        ]
-        return sum(first * second < 0 for first, second in zip(steps, steps[1:], strict=False))
+        steps = [after - before for before, after in pairwise(self.desired) if after != before]
+        return sum(first * second < 0 for first, second in pairwise(steps))
 
     def until_ready(self, pods: int, since: int) -> float:
         """Seconds from `since` until so many pods are ready; infinite when they never are."""

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from math import exp
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def recorded(path: Path, times: float, seconds_of: Callable[[int, int], float]) 
     length = int(moments[-1] - moments[0]) + 1
     borders = [bisect_left(moments, moments[0] + second) for second in range(length + 1)]
     rates, services, last = [], [], SERVICE
-    for begin, end in zip(borders, borders[1:], strict=False):
+    for begin, end in pairwise(borders):
         rates.append((end - begin) * times)
         last = sum(took[begin:end]) / (end - begin) if end > begin else last
         services.append(last)

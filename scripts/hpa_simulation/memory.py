@@ -14,8 +14,8 @@ HOURS = 8
 SIZE = Size(memory_idle=1.2 * GIB, memory_kept=2.8 * GIB, memory_calls=10_000)
 
 NOTES = {
-    "memory": f"{DAY:g} calls a second for {HOURS} hours, then {NIGHT:g}; three pods suffice for both. A pod begins with"
-    " 1.2 GiB and comes to 4 GiB, its request, as it serves: caches fill and stay full, and Python gives back little",
+    "memory": f"{DAY:g} calls a second for {HOURS} hours, then {NIGHT:g}; three pods suffice for both. A pod begins"
+    " with 1.2 GiB and comes to 4 GiB, its request, as it serves: caches fill and stay full, Python gives back little",
     "memory_users": "the shipped HPA with the user's memory target of 80 %, which stands in it as a comment",
 }
 

@@ -1,4 +1,4 @@
-"""Ten times the load from one second to the next: how long until all pods are there, and what is sent away till then."""
+"""Ten times the load from one second to the next: how long until all pods are there, and what is sent away."""
 
 from scripts.figures import Figure
 from scripts.hpa_simulation import loads
@@ -16,8 +16,8 @@ NOTES = {
     " worst over the phases of the controller's clock (15 s) and of Prometheus' (10 s)",
     "spike_users": "the same metrics under the user's behaviour: a window of 60 s, +50 % or +2, -10 % or -1 a minute",
     "spike_slowest_start": "the longest that a pod may take to be ready so that 120 s hold at the worst phase",
-    "spike_users_metrics": "the user's whole HPA: CPU 70 %, memory 80 %, 100 calls a second. Waiting for a model takes no"
-    " CPU, and 300 calls a second on 3 pods are just 100 each",
+    "spike_users_metrics": "the user's whole HPA: CPU 70 %, memory 80 %, 100 calls a second. Waiting for a model takes"
+    " no CPU, and 300 calls a second on 3 pods are just 100 each",
 }
 
 
