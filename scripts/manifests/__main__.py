@@ -9,7 +9,12 @@ from scripts.manifests.building import Built, ManifestError, composed, overlay, 
 
 OVERLAYS = ("dev", "staging", "prod")
 # Components that no overlay has by itself, over the base or beside those that they go with.
-COMPOSED: dict[str, tuple[str, ...]] = {}
+COMPOSED: dict[str, tuple[str, ...]] = {
+    "keda": ("monitoring", "keda"),
+    "gateway": ("gateway",),
+    "istio": ("redis", "postgres", "istio"),
+    "linkerd": ("redis", "postgres", "linkerd"),
+}
 
 
 def builds() -> Iterator[Built]:

@@ -96,6 +96,7 @@ def composed(name: str, components: Sequence[str], base: str = "base", folder: P
         named = {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
+            "namespace": "ragents",
             "resources": [relpath((folder / base).resolve(), made)],
             "components": [relpath((folder / "components" / one).resolve(), made) for one in components],
             "images": [{"name": one, "newTag": "0.1.0"} for one in ("ragents", "valkey")],

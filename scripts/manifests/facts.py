@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from scripts.manifests import pod_facts, scaling_facts, settings_facts
+from scripts.manifests import pod_facts, route_facts, scaling_facts, settings_facts
 from scripts.manifests.building import Built, ManifestError
 
-GROUPS = (settings_facts, scaling_facts, pod_facts)
+GROUPS = (settings_facts, scaling_facts, pod_facts, route_facts)
 
 
 def complaints(built: Built) -> Iterator[str]:

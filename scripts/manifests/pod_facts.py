@@ -93,7 +93,7 @@ def _namespace(built: Built) -> Iterator[str]:
         if one["metadata"]["labels"].get("pod-security.kubernetes.io/enforce") != "restricted":
             yield f"the namespace {one['metadata']['name']} does not enforce `restricted`"
     names = {one["metadata"]["name"] for one in built.of_kind("Namespace")}
-    places = {one["metadata"]["namespace"] for one in built.objects if "namespace" in one["metadata"]}
+    places = {one["metadata"].get("namespace", "default") for one in built.objects if one["kind"] != "Namespace"}
     if names != places:
         yield f"objects are in {', '.join(sorted(places))}, but the namespace is {', '.join(sorted(names))}"
     denied = [one for one in built.of_kind("NetworkPolicy") if one["spec"]["podSelector"] == {}]
