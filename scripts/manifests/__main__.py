@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from scripts.manifests import facts, policies, schemas
-from scripts.manifests.building import Built, ManifestError, composed, overlay, parsed, text_of
+from scripts.manifests.building import K8S, Built, ManifestError, composed, overlay, parsed, text_of
+from scripts.manifests.pod_facts import examples
 
 OVERLAYS = ("dev", "staging", "prod")
 # Components that no overlay has by itself, over the base or beside those that they go with.
@@ -30,7 +31,8 @@ def main() -> int:
     try:
         built = list(builds())
         found = [line for one in built for line in facts.complaints(one)]
-        found += schemas.complaints(*built)
+        others = [Built("secrets", examples()), parsed("adapter", text_of(K8S / "adapter"))]
+        found += schemas.complaints(*built, *others)
         found += policies.complaints(*built)
     except ManifestError as failed:
         print(f"scripts/check_k8s: {failed}", file=sys.stderr)
