@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.figures import FOLDER
 from scripts.hpa_simulation import flapping, memory, replay, spike
 from scripts.hpa_simulation.__main__ import TRAFFIC, asked_of, main
 from scripts.hpa_simulation.autoscaler import USERS, Policy, Rules, commented
@@ -15,7 +16,7 @@ from scripts.hpa_simulation.loads import spike as ten_times
 from scripts.hpa_simulation.outcome import Asked, Outcome
 from scripts.hpa_simulation.plots import draw
 from scripts.hpa_simulation.pods import Pod, Size
-from scripts.manifests.building import overlay
+from scripts.manifests.building import K8S, overlay
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +130,22 @@ def test_figures_come_out_as_those_of_other_scripts(capsys: pytest.CaptureFixtur
 def test_a_scenario_is_drawn(asked: Asked, tmp_path: Path) -> None:
     course = run(USERS, steady(30, 60))
     assert draw("steady", Outcome([], {"the user's HPA": course}, "Steady"), tmp_path).stat().st_size > 1000
+
+
+def test_the_readmes_figures_are_those_that_were_kept() -> None:
+    kept = json.loads((FOLDER / "hpa.json").read_text())["figures"]
+    value = {name: figure["value"] for name, figure in kept.items()}
+    rows = {
+        f"{value['spike_ready']:.0f} s (94 s) | {value['spike_users_ready']:.0f} s (319 s) |",
+        f"{value['spike_ready_worst']:.0f} s |",
+        f"{value['spike_shed']:.1f} % | {value['spike_users_shed']:.1f} % |",
+        f"{value['noisy_reversals']:.1f} / {value['bursty_reversals']:.1f} |",
+        f"{value['noisy_users_reversals']:.1f} / {value['bursty_users_reversals']:.1f} |",
+        f"{value['noisy_shed']:.2f} / {value['bursty_shed']:.2f} %",
+        f"{value['noisy_users_shed']:.2f} / {value['bursty_users_shed']:.2f} %",
+        f"{value['noisy_pods']:.1f} / {value['bursty_pods']:.1f} |",
+        f"{value['noisy_users_pods']:.1f} / {value['bursty_users_pods']:.1f} |",
+        f"may take {value['spike_slowest_start']:.0f} s to be ready",
+    }
+    page = (K8S / "README.md").read_text()
+    assert {row for row in rows if row not in page} == set()
