@@ -17,6 +17,7 @@ PAGES = (
     "faults-admission",
     "faults-model",
     "faults-rollout",
+    "hpa",
 )
 
 

@@ -16,6 +16,7 @@ FAULTS = {
     "admission": "scripts.faulting.admission",
     "rollout": "scripts.faulting.rollout",
     "hostile": "scripts.faulting.hostile",
+    "drill": "scripts.faulting.drill",
 }
 SCRIPT = Script(
     command="scripts/faults",

@@ -97,6 +97,14 @@ def test_no_call_fails_while_replicas_are_replaced_and_those_that_just_stop_lose
     assert figures["control_failed"]["value"] >= 1
 
 
+def test_a_deployment_keeps_its_promises_whatever_happens_to_it() -> None:
+    figures = short("drill")
+    wrong = ("lost", "stale", "foreign", "doubled", "failed", "admitted_over")
+    assert {name: figures[name]["value"] for name in wrong} == dict.fromkeys(wrong, 0)
+    assert figures["fewest_in_flight"]["value"] >= 1
+    assert figures["control_stale"]["value"] >= 1
+
+
 def test_an_unknown_test_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         faults.main(["nothing"])
