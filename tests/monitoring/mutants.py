@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tests.monitoring.rules import NAME, Rule
 
-FLIPPED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
+FLIPPED = {">": "<", "<": ">", ">=": "<=", "<=": ">=", "==": "!="}
 OTHER = {"and": "or", "or": "and", "sum": "max", "max": "min", "avg": "max", "rate": "irate", "/": "*"}
 Change = Callable[[re.Match[str]], str]
 
@@ -26,7 +26,7 @@ def _expressions(expr: str) -> Iterator[tuple[str, str]]:
     yield from _each(expr, NAME, lambda found: found[0] + "_x", "another metric")
     yield from _each(expr, r"(?<=[<>=] )[\d.]*[1-9]\d*", lambda found: f"{float(found[0]) * 10:g}", "tenfold")
     yield from _each(expr, r"(?<=[<>=] )[\d.]*[1-9]\d*", lambda found: f"{float(found[0]) / 10:g}", "a tenth")
-    yield from _each(expr, r"(?<= )[<>]=?(?= )", lambda found: FLIPPED[found[0]], "flipped")
+    yield from _each(expr, r"(?<= )(?:[<>]=?|==)(?= )", lambda found: FLIPPED[found[0]], "flipped")
     yield from _each(expr, r"\b\w+[!=]~?\"[^\"]*\",? *", lambda _: "", "matcher dropped")
     yield from _each(expr, r"\|\w+|(?<=\")\w+\|", lambda _: "", "alternative dropped")
     yield from _each(expr, r"(?<=by \()(\w+), |, \w+(?=[\w, ]*\) \()", lambda _: "", "label dropped")
