@@ -30,6 +30,7 @@ OTHERS = {
 SAME = {  # broken rules that mean what the whole one does
     ("RagentsRestarts", "a tenth: 0.1"),  # one start in six hours is more than either
     ("RagentsDeadLetters", "a tenth: 1"),  # there are no parts of a question
+    ("RagentsDown", "another operator: sum"),  # where none is there, the most is none too
     # Longer than the cases are: they would have to tell of weeks.
     ("RagentsBudgetGoneInFiveDays", "a longer window: 6"),
     ("RagentsBudgetGoneInTenDays", "a longer window: 1"),
