@@ -44,4 +44,7 @@ def _other(word: str) -> str:
 def _each(expr: str, pattern: str | re.Pattern[str], change: Change, what: str) -> Iterator[tuple[str, str]]:
     """The expression with one place of the pattern changed, for each place."""
     for found in re.finditer(pattern, expr):
-        yield f"{what}: {found[0].strip()} at {found.start()}", expr[: found.start()] + change(found) + expr[found.end() :]
+        yield (
+            f"{what}: {found[0].strip()} at {found.start()}",
+            expr[: found.start()] + change(found) + expr[found.end() :],
+        )

@@ -51,7 +51,9 @@ def test_each_alert_fires_and_is_silent_as_its_cases_say() -> None:
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda one: one.name)
 def test_each_alert_has_cases_that_fire_and_cases_that_do_not(alert: Rule) -> None:
     tests = yaml.safe_load((CASES / f"{alert.name}.yaml").read_text())["tests"]
-    expected = [[one["exp_alerts"] for one in test["alert_rule_test"] if one["alertname"] == alert.name] for test in tests]
+    expected = [
+        [one["exp_alerts"] for one in test["alert_rule_test"] if one["alertname"] == alert.name] for test in tests
+    ]
     assert any(any(times) for times in expected)
     assert sum(not any(times) for times in expected) >= 2
     assert len(expected) >= 3
@@ -62,7 +64,9 @@ def test_each_alert_says_how_urgent_it_is_and_where_to_read_on(alert: Rule) -> N
     assert alert.content["labels"]["severity"] in {"page", "ticket"}
     assert set(alert.content["annotations"]) == {"summary", "description", "runbook_url"}
     assert alert.content["annotations"]["runbook_url"] == f"docs/alerts.md#{alert.name.lower()}"
-    section = re.search(rf"^## {alert.name}\n(.*?)(?=^## |\Z)", (ROOT / "docs/alerts.md").read_text(), re.M | re.S)
+    section = re.search(
+        rf"^## {alert.name}\n(.*?)(?=^## |\Z)", (ROOT / "docs/alerts.md").read_text(), re.MULTILINE | re.DOTALL
+    )
     assert section is not None
     for part in ("**Means**", "**Look at**", "**Do**"):
         assert part in section[1]
