@@ -1,4 +1,4 @@
-"""Every alert fires when it should and is silent when it should be; and a rule that is broken does not pass for whole."""
+"""Every alert fires when it should and is silent when it should be; and no broken rule passes for whole."""
 
 import os
 import re
@@ -43,17 +43,17 @@ def test_the_rules_are_well_formed() -> None:
     assert content, said
 
 
-def test_each_alert_fires_and_is_silent_as_its_cases_say() -> None:
-    content, said = promtool("test", "rules", *sorted(CASES.glob("*.yaml")))
+@pytest.mark.parametrize("case", sorted(CASES.glob("*.yaml")), ids=lambda one: one.stem)
+def test_each_rule_is_as_its_cases_say(case: Path) -> None:
+    content, said = promtool("test", "rules", case)
     assert content, said
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda one: one.name)
 def test_each_alert_has_cases_that_fire_and_cases_that_do_not(alert: Rule) -> None:
     tests = yaml.safe_load((CASES / f"{alert.name}.yaml").read_text())["tests"]
-    expected = [
-        [one["exp_alerts"] for one in test["alert_rule_test"] if one["alertname"] == alert.name] for test in tests
-    ]
+    assert {one["alertname"] for test in tests for one in test["alert_rule_test"]} == {alert.name}
+    expected = [[one["exp_alerts"] for one in test["alert_rule_test"]] for test in tests]
     assert any(any(times) for times in expected)
     assert sum(not any(times) for times in expected) >= 2
     assert len(expected) >= 3
@@ -92,7 +92,8 @@ def test_the_cases_catch_a_broken_rule(rule: Rule, tmp_path: Path) -> None:
 
 def _is_caught(mutant: Rule, folder: Path) -> bool:
     readers = [one for one in ALERTS if one.name == mutant.name or mutant.name in below(one, RULES)]
-    cases = [CASES / f"{one.name}.yaml" for one in readers]
+    # Those on the budget tell of hours and days, and take the longest.
+    cases = [CASES / f"{one.name}.yaml" for one in sorted(readers, key=lambda one: "Budget" in one.name)]
     if not mutant.alerts:
         cases.insert(0, CASES / "recording.yaml")
     return any(_fails(mutant, one, folder) for one in cases)
