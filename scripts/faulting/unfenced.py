@@ -60,6 +60,18 @@ class Watched(saver.Saver):
             raise
 
 
+class Telling(EventLog):
+    """Tells what is refused of events, which ends the run as well, and may come before its next checkpoint."""
+
+    async def append(self, append: Append) -> None:
+        """As it is, but heard."""
+        try:
+            await super().append(append)
+        except LeaseLost:
+            log.warning(REFUSED)
+            raise
+
+
 class Late(Roster):
     """Ends runs after their last checkpoint, as it must where no fence ends them with it."""
 
@@ -90,7 +102,12 @@ def unfence() -> None:
     replace(running, "EventLog", Deaf)
 
 
-KINDS = {"fenced": lambda: None, "unfenced": unfence}
+def tell() -> None:
+    """Leaves the fence as it is."""
+    replace(running, "EventLog", Telling)
+
+
+KINDS = {"fenced": tell, "unfenced": unfence}
 
 if __name__ == "__main__":
     replace(running, "Leases", Hesitant)
