@@ -1,5 +1,6 @@
 """What is measured of a server, and where that is told; opened and closed here."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,7 +9,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from ragents_server import signals
-from ragents_server.settings import Settings
+from ragents_server.errors import ConfigurationError
+from ragents_server.settings import Settings, secrets_of
 from ragents_server.telemetry.call_log import CallLog
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from ragents_server.telemetry.calls import CallMetrics
     from ragents_server.telemetry.instruments import Instruments
     from ragents_server.telemetry.lag import Lag
+    from ragents_server.telemetry.opik import Opik
     from ragents_server.telemetry.state import ServerState
     from ragents_server.wiring import Parts
 
@@ -47,9 +50,52 @@ def metrics_of(settings: Settings) -> Metrics | None:
     return Metrics(instruments, CallMetrics(instruments))
 
 
-def observers(settings: Settings, metrics: Metrics | None) -> "Sequence[Observer]":
+def opik_of(settings: Settings, metrics: Metrics | None) -> "Opik | None":
+    """None where no traces are sent: then nothing of it is imported, and there is no thread."""
+    if not settings.opik_url:
+        return None
+    try:
+        from ragents_server.telemetry.opik import Destination, Opik
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"RAGENTS_OPIK_URL: the package {error.name} is missing; install ragents-grpc[opik]"
+        ) from None
+    from ragents_server.telemetry.records import Records
+    from ragents_server.telemetry.redaction import Redaction
+
+    def dropped(number: int) -> None:
+        if metrics is not None:
+            metrics.instruments.count("ragents_trace_spans_dropped_total", number=number)
+
+    if metrics is not None:
+        dropped(0)  # it begins at 0, so that the first one is a rise
+    key = settings.opik_key.get_secret_value() if settings.opik_key is not None else ""
+    redaction = Redaction(secrets_of(settings)) if settings.trace_redaction else None
+    records = Records(settings.opik_project, redaction, with_contents=settings.trace_contents)
+    return Opik(Destination(settings.opik_url, key, settings.opik_workspace), records, dropped)
+
+
+@asynccontextmanager
+async def tracing(opik: "Opik | None") -> AsyncIterator[None]:
+    """Sends traces inside the block, where they are set."""
+    if opik is None:
+        yield
+        return
+    opik.start()
+    try:
+        with signals.listening(opik):
+            yield
+    finally:
+        await asyncio.to_thread(opik.close)
+
+
+def observers(settings: Settings, metrics: Metrics | None, opik: "Opik | None" = None) -> "Sequence[Observer]":
     """Who looks on at calls."""
     found: list[Observer] = []
+    if opik is not None:
+        from ragents_server.telemetry.tracing import Tracing
+
+        found.append(Tracing(opik, settings.trace_share))
     if metrics is not None:
         found.append(metrics.calls)
     if settings.log_calls != "off":

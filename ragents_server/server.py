@@ -32,11 +32,12 @@ from ragents_server.interceptors.around import Around, Guard
 from ragents_server.interceptors.deadline import deadline
 from ragents_server.interceptors.errors import errors
 from ragents_server.interceptors.identity import identity
+from ragents_server.interceptors.naming import naming
 from ragents_server.interceptors.observed import Observer, observed
 from ragents_server.interceptors.serving import UNWIND, Serving
 from ragents_server.limiting import Limits
 from ragents_server.listeners import bind, certificates_of, refuse_open_listener
-from ragents_server.measuring import Measured, measured, metrics_of, observers
+from ragents_server.measuring import Measured, measured, metrics_of, observers, opik_of, tracing
 from ragents_server.services.agents import AgentService
 from ragents_server.services.cache import CacheService
 from ragents_server.services.context import Deadlines
@@ -71,9 +72,10 @@ def guards(
     authenticator: Chain | None,
     looking_on: Sequence[Observer] = (),
 ) -> Sequence[Guard]:
-    """The guards around every RPC, outermost first; tracing takes its place here."""
+    """The guards around every RPC, outermost first."""
     bounded = deadline(settings.deadline, settings.max_deadline, settings.upload_deadline)
     return (
+        naming,
         *([observed(looking_on)] if looking_on else []),
         errors,
         identity(authenticator, guarded_reflection=settings.profile == "production"),
@@ -151,10 +153,11 @@ async def listening(settings: Settings, parts: Parts, *, ready: bool = False) ->
     quiet_leaving()
     serving = Serving()
     metrics = metrics_of(settings)
-    looking_on = observers(settings, metrics)
+    opik = opik_of(settings, metrics)
+    looking_on = observers(settings, metrics, opik)
     around = Around(
         guards(settings, serving, parts.limits, parts.authenticator, looking_on),
-        [errors],
+        [naming, errors],
         settings.max_message,
         unserved=metrics.calls.unserved if metrics is not None else lambda: None,
     )
@@ -171,7 +174,11 @@ async def listening(settings: Settings, parts: Parts, *, ready: bool = False) ->
     credentials = None if certificates is None else certificates.credentials()
     shared = settings.processes > 1
     address = bind(server, settings.listen, setting="RAGENTS_LISTEN", credentials=credentials, shared=shared)
-    async with measured(settings, parts, metrics, address) as numbers, _probed(settings, health) as health_address:
+    async with (
+        measured(settings, parts, metrics, address) as numbers,
+        _probed(settings, health) as health_address,
+        tracing(opik),
+    ):
         running = Server(server, health, serving, address, health_address, numbers)
         await running.set_ready(ready)  # the servicer starts as SERVING
         await server.start()
@@ -187,7 +194,7 @@ async def _probed(settings: Settings, health: HealthServicer) -> AsyncIterator[s
     if settings.health_listen is None:
         yield None
         return
-    around = Around([], [errors], settings.max_message)
+    around = Around([], [naming, errors], settings.max_message)
     server = grpc.aio.server(interceptors=[around], options=options(settings), maximum_concurrent_rpcs=MAX_PROBES)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     address = bind(server, settings.health_listen, setting="RAGENTS_HEALTH_LISTEN", shared=settings.processes > 1)

@@ -72,6 +72,7 @@ class OpenAIServer:
     requests: list[dict[str, Any]] = field(default_factory=list)  # bodies
     keys: list[str] = field(default_factory=list)
     held: asyncio.Event = field(default_factory=asyncio.Event)  # a reply is held, or a fault hangs
+    headers: list[dict[str, str]] = field(default_factory=list)  # of each request
     left: asyncio.Event = field(default_factory=asyncio.Event)  # a caller went away before the end
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
@@ -96,6 +97,7 @@ class OpenAIServer:
         body: dict[str, Any] = await request.json()
         self.requests.append(body)
         self.keys.append(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        self.headers.append({name.lower(): value for name, value in request.headers.items()})
         return body
 
     async def _fault(self, fault: Fault) -> web.Response:

@@ -20,6 +20,7 @@ from ragents_client.v1.agent_pb2 import (
 from ragents_client.v1.answer_pb2 import Answer
 from ragents_client.v1.event_pb2 import Event, Started
 from ragents_server.agents.budgets import Budget, budgeted
+from ragents_server.agents.nodes import NodeSpans
 from ragents_server.agents.roster import Loaded
 from ragents_server.agents.saved import gone, interrupt_of, run_of, waiting_on
 from ragents_server.caller import act_for
@@ -35,6 +36,7 @@ from ragents_server.errors import (
 )
 from ragents_server.facts import telling
 from ragents_server.incidents import known
+from ragents_server.signals import current_span, note, span
 from ragents_server.threads.events import Append
 from ragents_server.threads.places import Places
 from ragents_server.threads.request import TurnRequest
@@ -119,11 +121,14 @@ class Attempt:
         act_for(self.request.caller)
         fence = Fence(self._taken.key, self._taken.token, self._taken.run, self._ending)
         question = self.request.turn.question
+        note(agent=self._agent.name, thread=self.request.thread_id)
         with fenced(fence), budgeted(self._budget) as budget, telling(question.cache_mode):
             async with self._places.leases.holding(self._taken):
                 try:
                     async with asyncio.timeout(budget.seconds_left) as limit:
-                        return await self._outcome()
+                        with span("agent", agent=self._agent.name) as told:
+                            told.show(input=question.text)
+                            return await self._outcome()
                 except GraphRecursionError:
                     raise BudgetSpent(f"the run used its {RECURSION} steps and is not done") from None
                 except TimeoutError:
@@ -136,8 +141,11 @@ class Attempt:
         if isinstance(given, Run):
             return given
         outcome: Run | None = None
+        config: RunnableConfig = self._config
+        if current_span() is not None:
+            config = {**config, "callbacks": [NodeSpans()]}
         streamed = self._graph.astream(
-            given, self._config, stream_mode=["custom", "updates"], durability="async", control=self.control
+            given, config, stream_mode=["custom", "updates"], durability="async", control=self.control
         )
         try:
             async with aclosing(streamed) as chunks:  # type: ignore[type-var]

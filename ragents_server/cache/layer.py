@@ -14,6 +14,7 @@ from ragents_server.cache.entries import MAX_VALUE, SCHEMA, Unreadable, origin, 
 from ragents_server.cache.memory import Memory
 from ragents_server.cache.statistics import Statistics
 from ragents_server.cache.stores import LAYERS, CacheUnavailable, Key, Origin, Store
+from ragents_server.signals import span
 from ragents_server.stored.v1.entry_pb2 import Entry
 
 log = logging.getLogger(__name__)
@@ -64,8 +65,10 @@ class Layer:
 
     async def find(self, key: Key, read: Callable[[bytes], T], *, counted: bool) -> Hit[T] | None:
         """What is stored there, where it can be used; `read` raises ValueError or DecodeError for what it cannot."""
-        hit = self._in_memory(key, read) if self._remembers else None
-        hit = hit or await self._in_shared(key, read)
+        with span("cache", layer=self.name) as told:
+            hit = self._in_memory(key, read) if self._remembers else None
+            hit = hit or await self._in_shared(key, read)
+            told.set(hit=hit is not None)
         if counted:
             self._stores.statistics.count(key.tenant, self.name, "misses" if hit is None else "hits")
         return hit

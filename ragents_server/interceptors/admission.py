@@ -4,12 +4,13 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from ragents_server.caller import current_caller
+from ragents_server.caller import PRIORITIES, current_caller
 from ragents_server.errors import RateLimited
 from ragents_server.execution import Execution, Gate
 from ragents_server.interceptors.around import Call, Guard, Serve
 from ragents_server.limits.law import Decision
 from ragents_server.limits.processing import Processing, rank
+from ragents_server.signals import note
 
 PRIORITY = "x-ragents-priority"
 LIMIT, REMAINING, RESET = "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"  # the last in seconds
@@ -22,6 +23,7 @@ def admission(processing: Processing, gate: Gate) -> Guard:
         async def admitted(call: Call) -> Any:
             caller = current_caller()
             priority = rank(call.metadata.get(PRIORITY), caller)
+            note(tenant=caller.tenant, user=caller.user, priority=PRIORITIES[priority])
             execution = Execution(gate, caller, kind=call.method, priority=priority, until=call.until)
             if processing.is_limited(caller):
                 return await limited(call, execution)
@@ -34,6 +36,7 @@ def admission(processing: Processing, gate: Gate) -> Guard:
                 return await serve(call)
             finally:
                 call.admitted = not execution.turned_away
+                note(queue_wait=execution.waited)
 
         async def limited(call: Call, execution: Execution) -> Any:
             def told(decision: Decision) -> None:

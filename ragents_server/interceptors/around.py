@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc
 
 from ragents_server.errors import MessageTooLarge, RagentsError
+from ragents_server.signals import Span
 from ragents_server.wire import decoded
 
 # Generic in their stubs only: at run time grpc's classes take no parameters.
@@ -37,6 +38,8 @@ class Call:
     failure: RagentsError | None = None  # that it ends with
     received: int = 0  # messages
     sent: int = 0
+    reply: Any = None  # the last one, its bytes or a message
+    span: Span | None = None  # where the call is traced
     code: str = ""  # name of the status that it ended with
     seconds: float = 0.0  # that it took
 
@@ -123,7 +126,7 @@ class Around(grpc.aio.ServerInterceptor):
             request = call.request if takes_bytes else decoded(decode, call.request)
             call.received = 1
             reply = self._fitting(await inner(request, call.context))
-            call.sent = 1
+            call.sent, call.reply = 1, reply
             return reply
 
         return self._guarded(method, reply, "unary")
@@ -142,6 +145,7 @@ class Around(grpc.aio.ServerInterceptor):
                 async for one in replies:
                     await call.context.write(self._fitting(one))
                     call.sent += 1
+                    call.reply = one
 
         return self._guarded(method, reply, "bidi_stream" if streams else "server_stream")
 

@@ -1,9 +1,7 @@
-"""The outermost guard: whatever goes wrong becomes a status of the contract, with reason, advice and wait."""
+"""The guard of statuses: whatever goes wrong becomes a status of the contract, with reason, advice and wait."""
 
 import asyncio
 import math
-import random
-import re
 from typing import Any
 
 import grpc
@@ -23,20 +21,15 @@ from ragents_server.errors import (
 )
 from ragents_server.incidents import known
 from ragents_server.interceptors.around import Call, Serve
-from ragents_server.signals import name_call
 
 DOMAIN = "ragents.v1"
 DETAILS = "grpc-status-details-bin"
-PLAIN = re.compile(r"[\x21-\x7e]{1,128}")  # what may be sent back as an id
-TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def errors(serve: Serve) -> Serve:
-    """Names the call, and turns an exception into a status; only a bug's is INTERNAL."""
+    """Turns an exception into a status; only a bug's is INTERNAL."""
 
     async def guarded(call: Call) -> Any:
-        _name(call)
-        call.context.set_trailing_metadata(tuple(call.trailers.items()))
         try:
             return await serve(call)
         except grpc.aio.AbortError:
@@ -49,21 +42,6 @@ def errors(serve: Serve) -> Serve:
             await _abort(call, known(error, call.method))
 
     return guarded
-
-
-def _name(call: Call) -> None:
-    """The caller's own request and trace id where they are well formed, fresh ones otherwise."""
-    request_id = call.metadata.get("x-request-id")
-    traceparent = call.metadata.get("traceparent")
-    given = TRACEPARENT.fullmatch(traceparent) if traceparent else None
-    call.trailers["x-request-id"] = request_id if request_id and PLAIN.fullmatch(request_id) else _fresh()
-    call.trailers["x-ragents-trace-id"] = given[1] if given else _fresh()
-    name_call(call.trailers["x-request-id"], call.trailers["x-ragents-trace-id"])
-
-
-def _fresh() -> str:
-    """An id that nobody else has; it need not be a secret."""
-    return f"{random.getrandbits(128):032x}"
 
 
 async def _abort(call: Call, error: RagentsError) -> None:

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from ragents_server.errors import ModelUnavailable
 from ragents_server.models.chat import ChatModel, Message, Piece
+from ragents_server.models.generations import generating
 from ragents_server.models.metered import Metering
 from ragents_server.models.upstream import Upstream
 
@@ -41,11 +42,13 @@ class GuardedChat:
         told = first_that_serves(self.choices, lambda model: model(messages), lambda piece: bool(piece.text))
         characters = sum(len(message.text) for message in messages)
         async with self.metering.call(characters) as counted, aclosing(told) as pieces:
-            async for choice, piece in pieces:
-                counted.add(piece.input_tokens, piece.output_tokens)
-                choice.upstream.used(piece.input_tokens, piece.output_tokens)
-                name = choice.model.model
-                yield piece if name == self.model else replace(piece, model=name)
+            with generating(self.model, lambda: [(one.role, one.text) for one in messages]) as generation:
+                async for choice, piece in pieces:
+                    counted.add(piece.input_tokens, piece.output_tokens)
+                    choice.upstream.used(piece.input_tokens, piece.output_tokens)
+                    name = choice.model.model
+                    generation.add(name, piece.text, piece.input_tokens, piece.output_tokens)
+                    yield piece if name == self.model else replace(piece, model=name)
 
 
 async def first_that_serves(

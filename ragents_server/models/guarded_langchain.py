@@ -18,6 +18,7 @@ from ragents_server.models.asynchronous import Asynchronous
 from ragents_server.models.bridged import Bridged
 from ragents_server.models.calling import SECONDS, WROTE, calls_tools, name_of
 from ragents_server.models.chat import ChatModel
+from ragents_server.models.generations import generating
 from ragents_server.models.guarded import Choice, GuardedChat, first_that_serves
 from ragents_server.models.providers import LangChainChat, finish_of
 from ragents_server.models.streams import next_piece
@@ -71,13 +72,15 @@ class Guarded(Asynchronous):
             self.metering.call(_characters(input)) as counted,
             aclosing(first_that_serves(self.choices, ask, _says)) as told,
         ):
-            async for choice, message in told:
-                counted.add(*_tokens(message))
-                choice.upstream.used(*_tokens(message))
-                if unmarked and (name := name_of(choice.model)) != self.name:
-                    message.response_metadata = {**message.response_metadata, WROTE: name}
-                    unmarked = False
-                yield message
+            with generating(str(self.name), lambda: _said(input)) as generation:
+                async for choice, message in told:
+                    counted.add(*_tokens(message))
+                    choice.upstream.used(*_tokens(message))
+                    generation.add(name_of(choice.model), str(message.text), *_tokens(message))
+                    if unmarked and (name := name_of(choice.model)) != self.name:
+                        message.response_metadata = {**message.response_metadata, WROTE: name}
+                        unmarked = False
+                    yield message
 
     async def _asked(
         self, model: BaseChatModel, messages: Any, config: Any, **kwargs: Any
@@ -120,6 +123,12 @@ def _characters(messages: Any) -> int:
     """Of messages, in whatever form LangChain takes them."""
     given = [messages] if isinstance(messages, str) else list(messages)
     return sum(len(str(one.content if isinstance(one, BaseMessage) else one)) for one in given)
+
+
+def _said(messages: Any) -> list[tuple[str, str]]:
+    """Who says what, of such messages."""
+    given = [messages] if isinstance(messages, str) else list(messages)
+    return [(one.type, str(one.text)) if isinstance(one, BaseMessage) else ("user", str(one)) for one in given]
 
 
 def _tokens(message: AIMessage) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from ragents_server.models.provider_errors import failure, timed_out
 from ragents_server.models.streams import next_piece
 from ragents_server.models.untraced import stop_tracing
 from ragents_server.models.upstream import Upstream
+from ragents_server.signals import trace_headers
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings as LangChainModel
@@ -232,20 +233,28 @@ async def _options(stack: AsyncExitStack, provider: str, url: str, key: str, tim
         return {**options, "client_kwargs": {"timeout": timeout}}
     options |= {"max_retries": 0, "timeout": timeout}
     if provider in OPENAI:
-        options |= {"http_async_client": await stack.enter_async_context(_http_client(timeout))}
+        options |= {"http_async_client": await stack.enter_async_context(_http_client(timeout, ours=bool(url)))}
         key = key or (NO_KEY if url else "")  # the provider's own key is not for somebody else's server
     return options | ({"api_key": key} if key else {})
 
 
 @asynccontextmanager
-async def _http_client(timeout: float) -> AsyncIterator[Any]:
-    """Connections that are ours to close: LangChain's own are shared by the process and never closed."""
+async def _http_client(timeout: float, *, ours: bool) -> AsyncIterator[Any]:
+    """Connections that are ours to close: LangChain's own are shared by the process and never closed.
+
+    A server of `ours` hears which trace a request belongs to; what strangers hear of it is nothing.
+    """
     try:
         from openai import DefaultAsyncHttpxClient, Timeout
     except ModuleNotFoundError:
         yield None  # LangChain's package for it is missing too, and is told by its name
         return
-    async with DefaultAsyncHttpxClient(timeout=Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))) as client:
+
+    async def hand_on(request: Any) -> None:
+        request.headers.update(trace_headers())
+
+    bounds, hooks = Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)), [hand_on] if ours else []
+    async with DefaultAsyncHttpxClient(timeout=bounds, event_hooks={"request": hooks}) as client:
         yield client
 
 

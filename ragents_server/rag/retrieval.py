@@ -68,6 +68,7 @@ class Retrieval:
             found, vector, embeddings = await self._searched(question, caller, depth=max(DEPTH, top_k))
             rows = await self._ranked(question, fuse(found), caller.tenant, embeddings.model, top_k)
             told.set(passages=len(rows))
+            told.show(input=question.text, output=[row.passage for row in rows])
             return _found(question.text, vector, rows, found.idf, embeddings)
 
     async def _searched(self, question: Question, caller: Caller, depth: int) -> tuple[Hits, Vectors, Embeddings]:

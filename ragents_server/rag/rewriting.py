@@ -70,6 +70,7 @@ class Rewriting:
         with span("rewrite", strategy=_NAMES[kind]) as told:
             rewritten = await strategy(question)
             told.set(changed=rewritten.searches != (question.text,), searches=len(rewritten.searches))
+            told.show(input=question.text, output=list(rewritten.searches))
         # One after the other: beside a model's call it is no time, and the call's facts are those of its first search.
         founds = [await self._retriever(_asked(question, text), caller) for text in rewritten.searches]
         return merge(founds, question.top_k if question.HasField("top_k") else None)

@@ -6,9 +6,9 @@ from contextlib import aclosing
 
 from google.protobuf.duration_pb2 import Duration
 
-from ragents_client.v1.answer_pb2 import Question
+from ragents_client.v1.answer_pb2 import Answer, Question
 from ragents_client.v1.batch_pb2 import BatchItem
-from ragents_client.v1.cache_pb2 import CacheUse
+from ragents_client.v1.cache_pb2 import CacheOutcome, CacheUse
 from ragents_client.v1.query_service_pb2 import (
     BatchQueryRequest,
     BatchQueryResponse,
@@ -29,7 +29,7 @@ from ragents_client.v1.query_service_pb2_grpc import QueryServiceServicer
 from ragents_server.caller import Caller, current_caller
 from ragents_server.errors import InvalidRequest
 from ragents_server.execution import current_execution
-from ragents_server.facts import telling
+from ragents_server.facts import Facts, telling
 from ragents_server.incidents import known
 from ragents_server.index.page_tokens import after_place, page_token
 from ragents_server.jobs.batches import Batches
@@ -40,6 +40,7 @@ from ragents_server.rag.retrieval import Retriever
 from ragents_server.services.batch_checks import MAX_QUESTIONS, check_submission, fitting
 from ragents_server.services.checks import check_id, check_page_size, check_question
 from ragents_server.services.context import Context
+from ragents_server.signals import note, score, tell
 from ragents_server.wire import decoded, takes_bytes
 
 MAX_BATCH = 100
@@ -69,10 +70,13 @@ class QueryService(QueryServiceServicer):
         caller = current_caller()
         place = None if self._repeats is None else self._repeats.place(request, caller)
         if place is not None and (found := await place.find()) is not None:
+            tell("cache", 0.0, layer="repeat", hit=True)
+            note(cache="HIT")
             return found
         question = check_question(decoded(QueryRequest.FromString, request).question, caller)
         with telling(question.cache_mode) as facts:
             answer = await last_answer(self._answerer(question, caller))
+        _judge(answer, facts)
         if place is not None and facts.reads:
             response = QueryResponse(answer=answer).SerializeToString()
             place.keep(response, _envelope, tuple(question.collections), answer, facts)
@@ -89,6 +93,7 @@ class QueryService(QueryServiceServicer):
             ):
                 async for event in events:
                     if event.HasField("answer"):
+                        _judge(event.answer, facts)
                         yield StreamQueryResponse(event=event, cache=facts.answer, queue_wait=_queue_wait())
                     else:
                         yield StreamQueryResponse(event=event)
@@ -154,6 +159,12 @@ def _index(name: str) -> int:
     if not 0 <= index <= MAX_QUESTIONS:
         raise ValueError(name)
     return index
+
+
+def _judge(answer: Answer, facts: Facts) -> None:
+    """Tells a trace what the answer is worth, and whether it was there."""
+    note(cache=CacheOutcome.Name(facts.answer.outcome).removeprefix("CACHE_OUTCOME_"))
+    score(answered=float(not answer.HasField("refusal")), cited=float(bool(answer.citations)))
 
 
 def _queue_wait() -> Duration | None:

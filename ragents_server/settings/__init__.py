@@ -22,6 +22,7 @@ from ragents_server.settings.limits import Limits
 from ragents_server.settings.models import Models
 from ragents_server.settings.serving import Serving
 from ragents_server.settings.telemetry import Telemetry
+from ragents_server.settings.tracing import Tracing
 
 PREFIX = "RAGENTS_"
 # Read by the command `ragents`, not by the server.
@@ -29,7 +30,7 @@ CLIENTS = frozenset({"RAGENTS_SERVER", "RAGENTS_TOKEN", "RAGENTS_CA", "RAGENTS_C
 
 
 class Settings(
-    Batches, Agents, Caching, Models, Documents, Limits, Admission, Identity, Telemetry, Serving, BaseSettings
+    Batches, Agents, Caching, Models, Documents, Limits, Admission, Identity, Telemetry, Tracing, Serving, BaseSettings
 ):
     """What the server is told by its environment; a secret may also come from a file named by NAME_FILE."""
 

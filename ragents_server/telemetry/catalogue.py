@@ -96,6 +96,7 @@ FAMILIES = (
     Family("ragents_redis_connections", "gauge", "connections to a Redis", ("role",)),
     Family("ragents_grpc_connections", "gauge", "open connections of clients", (), merged="max"),
     Family("ragents_event_loop_lag_seconds", "gauge", "the longest that the loop was late in 10 s", (), merged="max"),
+    Family("ragents_trace_spans_dropped_total", "counter", "spans that were not sent to Opik"),
     Family("ragents_build_info", "gauge", "1, for each version that runs", ("version",), merged="max"),
     Family("ragents_uptime_seconds", "gauge", "seconds since the start", (), merged="max"),
 )

@@ -33,6 +33,8 @@ def configure(level: str, form: str, *, process: int | None = None, secrets: Ite
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(as_json=as_json, color=sys.stderr.isatty(), process=process, secrets=secrets))
     logging.basicConfig(level=level, handlers=[handler])
+    if level != "DEBUG":
+        logging.getLogger("httpx").setLevel("WARNING")  # it tells every request, with its URL
 
 
 def formatter(

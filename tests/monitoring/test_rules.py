@@ -25,7 +25,6 @@ OTHERS = {
     "kube_pod_container_status_restarts_total",  # kube-state-metrics
     "kube_pod_container_resource_limits",
     "container_memory_working_set_bytes",  # cAdvisor
-    "ragents_trace_spans_dropped_total",
 }
 SAME = {  # broken rules that mean what the whole one does
     ("RagentsRestarts", "a tenth: 0.1"),  # one start in six hours is more than either

@@ -65,6 +65,7 @@ class Box:
                 told.set(failure=failure.code.name)
                 return Called(ToolResult(id=call.id, name=call.name, failure=failure.failure()))
             told.set(passages=len(called.passages), truncated=called.result.truncated)
+            told.show(input=MessageToDict(call.arguments), output=called.result.text)
             return called
 
     async def _call(self, call: ToolCall, use: Use) -> Called:

@@ -1,0 +1,124 @@
+"""Spans as Opik's records: the trace of a call, its spans, and what the call is worth."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ragents_server.signals import Span, Value
+from ragents_server.telemetry.contents import contents, decoded
+from ragents_server.telemetry.redaction import Redaction
+
+# What Opik calls the kinds of spans; all others are `general`.
+KINDS = {"generation": "llm", "tool": "tool"}
+TOLD = ("model", "input_tokens", "output_tokens")  # in fields of their own
+Record = dict[str, Any]
+Request = tuple[str, str, Record, int]  # method, path, body, how many spans it tells of
+
+
+class Records:
+    """Makes them; without `with_contents` nothing of what was asked, without `redact` all as it is."""
+
+    def __init__(self, project: str, redact: Redaction | None, *, with_contents: bool) -> None:
+        self._project = project
+        self._redact = redact
+        self._with_contents = with_contents
+        self._offset = time.time() - time.monotonic()
+
+    def of(self, spans: Sequence[Span]) -> list[Request]:
+        """The requests that tell of these spans; a trace is told when its root has ended."""
+        made = [self._span(span) for span in spans]
+        roots = [(span, record) for span, record in zip(spans, made, strict=True) if span.root is span]
+        own = [(root, record) for root, record in roots if "caller_trace" not in root.attributes]
+        requests: list[Request] = []
+        if own:
+            traces = [self._trace(root, record) for root, record in own]
+            requests.append(("POST", "/v1/private/traces/batch", {"traces": traces}, 0))
+        requests.append(("POST", "/v1/private/spans/batch", {"spans": made}, len(made)))
+        if scores := [score for root, _ in own for score in self._scores(root)]:
+            requests.append(("PUT", "/v1/private/traces/feedback-scores", {"scores": scores}, 0))
+        return requests
+
+    def _span(self, span: Span) -> Record:
+        record: Record = {
+            "id": span.id,
+            "project_name": self._project,
+            "trace_id": _trace_id(span),
+            "name": _name(span),
+            "type": KINDS.get(span.name, "general"),
+            "start_time": self._time(span.started),
+            "end_time": self._time(span.started + span.seconds),
+            "metadata": self._metadata(span.attributes),
+        }
+        if span.parent is not None:
+            record["parent_span_id"] = span.parent.id
+        elif parent := span.attributes.get("caller_span"):
+            record["parent_span_id"] = parent
+        if span.error:
+            said = self._told(span.said) if self._with_contents or span.root is span else ""
+            record["error_info"] = {"exception_type": span.error, "message": said, "traceback": ""}
+        if model := span.attributes.get("model"):
+            provider, _, name = str(model).rpartition(":")
+            record["model"] = name
+            if provider:
+                record["provider"] = provider
+        if "input_tokens" in span.attributes:
+            read, written = (int(span.attributes[name]) for name in ("input_tokens", "output_tokens"))
+            record["usage"] = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        return record | self._contents(span)
+
+    def _trace(self, root: Span, record: Record) -> Record:
+        told = root.attributes
+        trace: Record = {name: record[name] for name in ("project_name", "start_time", "end_time", "metadata")}
+        trace |= {name: record[name] for name in ("input", "output", "error_info") if name in record}
+        trace |= {"id": record["trace_id"], "name": root.name}
+        tags = {name: told.get(name) for name in ("agent", "cache", "priority", "reason")}
+        trace["tags"] = [root.name, *(f"{name}:{value}" for name, value in tags.items() if value)]
+        if thread := told.get("thread"):
+            trace["thread_id"] = f"{told.get('tenant', '')}/{record['metadata'].get('user', '')}/{thread}"
+        return trace
+
+    def _contents(self, span: Span) -> Record:
+        """Input and output; of a root those are the call's messages."""
+        if not self._with_contents or not span.shown:
+            return {}
+        shown = span.shown
+        if span.root is span:
+            method = str(span.attributes["method"])
+            given, came = decoded(method, shown["request"], reply=False), decoded(method, shown["reply"], reply=True)
+            shown = {"input": given, "output": came}
+        return {name: contents(value, self._told) for name, value in shown.items() if value is not None}
+
+    def _scores(self, root: Span) -> list[Record]:
+        told = {"id": _trace_id(root), "project_name": self._project, "source": "sdk"}
+        return [{**told, "name": name, "value": value} for name, value in (root.scores or {}).items()]
+
+    def _metadata(self, attributes: Mapping[str, Value]) -> Record:
+        told = {name: value for name, value in attributes.items() if name not in TOLD}
+        if self._redact is not None:
+            told = {name: self._redact(one) if isinstance(one, str) else one for name, one in told.items()}
+            if user := attributes.get("user"):
+                told["user"] = self._redact.name(str(user))
+        return told
+
+    def _told(self, text: str) -> str:
+        return text if self._redact is None else self._redact(text)
+
+    def _time(self, monotonic: float) -> str:
+        return datetime.fromtimestamp(self._offset + monotonic, UTC).isoformat(timespec="microseconds")
+
+
+def _trace_id(span: Span) -> str:
+    """The caller's trace, or one of the call's own, which has the id of its root."""
+    root = span.root or span
+    return str(root.attributes.get("caller_trace") or root.id)
+
+
+def _name(span: Span) -> str:
+    """What it is, and of what."""
+    if span.root is span:
+        return "rpc"
+    for name in ("layer", "tool", "agent", "node", "strategy"):
+        if value := span.attributes.get(name):
+            return f"{span.name} {value}"
+    return span.name
