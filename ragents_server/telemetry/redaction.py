@@ -24,7 +24,7 @@ KINDS = {
 PATTERN = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in KINDS.items()))
 # Nothing of the kinds is without one of these, and most text is.
 SUSPECT = re.compile(
-    r"@|\d{3}|[A-Z]{2}\d{2}|-----BEGIN|\beyJ|(?i:bearer|passw|secret|token|api[_-]?key)|[a-z]{2}[-_]\w{16}"
+    r"@|\d{3}|[A-Z]{2}\d{2}|-----BEGIN|\beyJ|AKIA|ASIA|AIza|(?i:bearer|passw|secret|token|api[_-]?key)|\w[-_][\w-]{16}"
 )
 
 
