@@ -4,29 +4,31 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from importlib import resources
 from importlib.metadata import version
 
+from ragents_client.v1.health_pb2 import COMPONENT_STATE_DOWN
 from ragents_server.connections.migrations import migrate, require_vector
 from ragents_server.connections.postgres import is_unavailable, open_connection, open_pool
 from ragents_server.connections.redis import RedisUnavailable
 from ragents_server.errors import NotFound
+from ragents_server.health.monitor import Monitor
 from ragents_server.identifying import require_credentials
 from ragents_server.index.epochs import LEASE
 from ragents_server.index.reindex import Reindex
-from ragents_server.index.statements import Connection, statements
+from ragents_server.index.statements import statements
 from ragents_server.index.vectors import PassageEmbedding
 from ragents_server.listeners import refuse_open_listener
 from ragents_server.models.embeddings import Embeddings
 from ragents_server.server import Server, listening
 from ragents_server.settings import Settings
+from ragents_server.watching import DATABASE
 from ragents_server.wiring import Parts, database, open_embeddings, opened
 
 log = logging.getLogger(__name__)
 
 PREPARE_PAUSE = 2.0  # seconds between tries to reach the database at start
-WATCH_PAUSE, AWAY_PAUSE = 2.0, 0.2  # seconds between looks at the database, and at one that is away
 PATIENCE = 5.0  # seconds that it may take to answer
 COLLECT_AFTER = 10_000  # objects made and not freed, before cycles are looked for
 REINDEX_BATCH = 64  # passages
@@ -41,7 +43,7 @@ async def serve(settings: Settings, stopped: Callable[[], Awaitable[bool]]) -> i
     async with opened(settings) as parts, listening(settings, parts) as server:
         spare_collector()
         log.info("ragents-server %s listens on %s", version("ragents-grpc"), server.address)
-        async with kept(server.set_ready, parts):
+        async with kept(server.set_ready, parts, server.monitor):
             lame_duck = await stopped()
             await drain(server, parts, settings.lame_duck if lame_duck else 0, settings.grace)
     log.info("stopped")
@@ -63,9 +65,9 @@ def spare_collector() -> None:
 
 
 @asynccontextmanager
-async def kept(tell: Tell, parts: Parts) -> AsyncIterator[None]:
+async def kept(tell: Tell, parts: Parts, monitor: Monitor) -> AsyncIterator[None]:
     """Makes the server ready and tells whether it is; keeps watch over the database and documents without vectors."""
-    task = asyncio.create_task(_keep(tell, parts), name="keeping the server ready")
+    task = asyncio.create_task(_keep(tell, parts, monitor), name="keeping the server ready")
     waiting = asyncio.current_task()
     if waiting is not None:  # a wrong configuration found late ends the server, not only the task
         task.add_done_callback(lambda done: None if done.cancelled() or not done.exception() else waiting.cancel())
@@ -80,11 +82,10 @@ async def kept(tell: Tell, parts: Parts) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def _keep(tell: Tell, parts: Parts) -> None:
+async def _keep(tell: Tell, parts: Parts, monitor: Monitor) -> None:
     await until_prepared(parts)
-    await tell(True)
     async with parts.queueing.workers.working(), asyncio.TaskGroup() as group:
-        group.create_task(_watch(tell, parts))
+        group.create_task(_watch(tell, parts, monitor))
         group.create_task(_resume(parts))
         group.create_task(parts.agency.keeping.keep())
 
@@ -141,39 +142,17 @@ async def end_leases(url: str) -> None:
         await database.execute(statements("vectors")["end_leases"])
 
 
-async def _watch(tell: Tell, parts: Parts) -> None:
-    """Tells the probes when the database goes away and when it is back, and closes the way to it meanwhile."""
-    ready = True
-
-    async def note(answers: bool) -> None:
-        nonlocal ready
-        if answers != ready:
-            ready = answers
-            log.warning("the database %s", "answers again" if ready else "does not answer: NOT_SERVING")
-            parts.pool.away = not ready
-            await tell(ready)
-
-    while True:
-        try:
-            # A connection of its own: the pool's may all be at work, which is no fault of the database.
-            async with open_connection(parts.url, command_timeout=PATIENCE) as database:
-                while await _answers(database):
-                    await note(True)
-                    await asyncio.sleep(WATCH_PAUSE)
-                await note(False)  # here: a database that hangs holds up the close too
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is no answer
-            log.debug("no connection to the database: %s", type(error).__name__)
-            await note(False)
-        await asyncio.sleep(AWAY_PAUSE)
-
-
-async def _answers(database: Connection) -> bool:
-    try:
-        await database.execute("SELECT 1")
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is no answer
-        log.debug("the database does not answer: %s", type(error).__name__)
-        return False
-    return True
+async def _watch(tell: Tell, parts: Parts, monitor: Monitor) -> None:
+    """Tells the probes when the database is there and when it is not, and closes the way to it meanwhile."""
+    ready = False
+    async with aclosing(monitor.states(DATABASE)) as states:
+        async for state in states:
+            if (state != COMPONENT_STATE_DOWN) != ready:
+                ready = not ready
+                if not ready:
+                    log.warning("the database does not answer: NOT_SERVING")
+                parts.pool.away = not ready
+                await tell(ready)
 
 
 async def _resume(parts: Parts) -> None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import grpc
@@ -22,9 +23,10 @@ from ragents_client.v1 import (
 from ragents_client.v1.agent_service_pb2_grpc import add_AgentServiceServicer_to_server
 from ragents_client.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
 from ragents_client.v1.document_service_pb2_grpc import add_DocumentServiceServicer_to_server
-from ragents_client.v1.health_service_pb2_grpc import HealthServiceServicer, add_HealthServiceServicer_to_server
+from ragents_client.v1.health_service_pb2_grpc import add_HealthServiceServicer_to_server
 from ragents_client.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from ragents_server.agents.turns import Turns
+from ragents_server.health.monitor import Monitor
 from ragents_server.identity.authentication import Chain
 from ragents_server.incidents import quiet_leaving
 from ragents_server.interceptors.admission import admission
@@ -42,8 +44,10 @@ from ragents_server.services.agents import AgentService
 from ragents_server.services.cache import CacheService
 from ragents_server.services.context import Deadlines
 from ragents_server.services.documents import DocumentService
+from ragents_server.services.health import HealthService
 from ragents_server.services.query import QueryService
 from ragents_server.settings import Settings
+from ragents_server.watching import monitor_of
 from ragents_server.wiring import Parts
 
 log = logging.getLogger(__name__)
@@ -115,6 +119,7 @@ class Server:
     address: str  # the port is the one chosen where the setting's was 0
     health_address: str | None  # of the port for probes
     measured: Measured | None  # where metrics are switched on
+    monitor: Monitor  # of the parts
 
     async def set_ready(self, ready: bool) -> None:
         """Tells the probes whether calls would be served."""
@@ -152,8 +157,7 @@ async def listening(settings: Settings, parts: Parts, *, ready: bool = False) ->
     refuse_open_listener(settings)
     quiet_leaving()
     serving = Serving()
-    metrics = metrics_of(settings)
-    opik = opik_of(settings, metrics)
+    opik = opik_of(settings, metrics := metrics_of(settings))
     looking_on = observers(settings, metrics, opik)
     around = Around(
         guards(settings, serving, parts.limits, parts.authenticator, looking_on),
@@ -162,7 +166,8 @@ async def listening(settings: Settings, parts: Parts, *, ready: bool = False) ->
         unserved=metrics.calls.unserved if metrics is not None else lambda: None,
     )
     server = grpc.aio.server(interceptors=[around], options=options(settings))
-    add_services(server, settings, parts)
+    monitor = monitor_of(settings, parts, opik)
+    add_services(server, settings, parts, monitor)
     health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     await health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
@@ -172,14 +177,15 @@ async def listening(settings: Settings, parts: Parts, *, ready: bool = False) ->
         )
     certificates = certificates_of(settings)
     credentials = None if certificates is None else certificates.credentials()
-    shared = settings.processes > 1
-    address = bind(server, settings.listen, setting="RAGENTS_LISTEN", credentials=credentials, shared=shared)
+    given: dict[str, Any] = {"credentials": credentials, "shared": settings.processes > 1}
+    address = bind(server, settings.listen, setting="RAGENTS_LISTEN", **given)
     async with (
         measured(settings, parts, metrics, address) as numbers,
         _probed(settings, health) as health_address,
         tracing(opik),
+        monitor.looking(),
     ):
-        running = Server(server, health, serving, address, health_address, numbers)
+        running = Server(server, health, serving, address, health_address, numbers, monitor)
         await running.set_ready(ready)  # the servicer starts as SERVING
         await server.start()
         try:
@@ -206,7 +212,7 @@ async def _probed(settings: Settings, health: HealthServicer) -> AsyncIterator[s
         await server.stop(None)
 
 
-def add_services(server: grpc.aio.Server, settings: Settings, parts: Parts) -> None:
+def add_services(server: grpc.aio.Server, settings: Settings, parts: Parts, monitor: Monitor) -> None:
     """Those of the contract."""
     caches = parts.caches
     add_QueryServiceServicer_to_server(
@@ -230,5 +236,6 @@ def add_services(server: grpc.aio.Server, settings: Settings, parts: Parts) -> N
     add_AgentServiceServicer_to_server(
         AgentService(agency.roster, agency.turns, agency.conversations, deadlines), server
     )
-    # Not built yet: the generated servicer answers UNIMPLEMENTED.
-    add_HealthServiceServicer_to_server(HealthServiceServicer(), server)  # type: ignore[abstract]
+    add_HealthServiceServicer_to_server(
+        HealthService(version("ragents-grpc"), lambda: agency.roster.names, monitor.components), server
+    )

@@ -66,6 +66,7 @@ class Parts:
     authenticator: Chain | None  # None: everybody is the local caller
     queueing: Queueing
     upstreams: tuple[Upstream, ...]  # the ways to models at their providers
+    chat: tuple[Upstream, ...]  # those of them to chat models, in the order of choice
 
 
 @asynccontextmanager
@@ -76,8 +77,8 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         pool = await stack.enter_async_context(
             open_pool(url, size=settings.database_connections, command_timeout=settings.database_timeout)
         )
-        names = filter(None, dict.fromkeys((settings.embeddings, settings.previous_embeddings)))
-        ways = {name: Upstream(name, attempts=settings.attempts) for name in names}
+        names = settings.embeddings, settings.previous_embeddings
+        ways = {name: Upstream(name, attempts=settings.attempts) for name in names if name}
         models = [await stack.enter_async_context(open_embeddings(settings, *way)) for way in ways.items()]
         sandbox = await stack.enter_async_context(Sandbox.open(settings.parsers, bounds_of(settings)))
         stores = tuple(store(pool, embeddings) for embeddings in models)
@@ -91,7 +92,6 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         given: dict[str, Any] = {"settings": settings, "pool": pool, "chat": chat}
         kit = partial(kit_of, **given, engine=engine, retriever=retriever, writer=writer)
         agency = await stack.enter_async_context(open_agency(settings, pool, kit, limits.gate))
-        authenticator = await stack.enter_async_context(open_authenticator(settings, pool))
         yield Parts(
             url=url,
             embedded=settings.database is None,
@@ -105,9 +105,10 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             caches=caches,
             agency=agency,
             limits=limits,
-            authenticator=authenticator,
+            authenticator=await stack.enter_async_context(open_authenticator(settings, pool)),
             queueing=await stack.enter_async_context(open_queueing(settings, pool, engine, limits.gate)),
             upstreams=upstreams_of(chat, ways),
+            chat=upstreams_of(chat, {}),
         )
 
 

@@ -84,6 +84,11 @@ class Roster:
         self._loading = asyncio.Lock()
         self._stack = AsyncExitStack()
 
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the agents; of one's own, the import path until they are loaded."""
+        return self._names if self._loaded is None else tuple(self._loaded.agents)
+
     async def loaded(self) -> Loaded:
         """The agents. Raises ConfigurationError for a name or an import path that is wrong."""
         async with self._loading:

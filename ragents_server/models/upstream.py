@@ -79,6 +79,11 @@ class Upstream:
         self._held_until = 0.0
         self._usual = 0.0  # seconds of a call
 
+    @property
+    def usual(self) -> float:
+        """Seconds that a call takes of late; 0 before the first."""
+        return self._usual
+
     def attempts(self) -> "Attempts":
         """The attempts of one call."""
         return Attempts(self)

@@ -45,7 +45,7 @@ async def _served(share: Settings, parts: Parts, server: Server, link: Link, sto
         link.say(messages.READY if ready else messages.NOT_READY)
 
     await tell(server.serving.started)  # one that is prepared already makes no difference to the others
-    async with _telling(link, server.measured), kept(tell, parts):
+    async with _telling(link, server.measured), kept(tell, parts, server.monitor):
         async with _following(link, server):
             lame_duck = await _stopped_or_lost(stopped, link)
         link.say(messages.LEAVING)

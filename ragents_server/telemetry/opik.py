@@ -80,6 +80,11 @@ class Opik:
         if len(self._waiting) >= BATCH:
             self._wake.set()
 
+    @property
+    def failing(self) -> bool:
+        """Whether Opik is left alone because it failed a moment ago."""
+        return self._rest > time.monotonic()
+
     def start(self) -> None:
         """Sends from now on."""
         self._thread.start()
