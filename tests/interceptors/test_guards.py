@@ -143,10 +143,14 @@ def test_malformed_bytes_within_a_stream_are_an_invalid_argument(grpc_channel: g
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_an_unbuilt_service_answers_unimplemented(grpc_channel: grpc.Channel) -> None:
-    error = failed(HealthServiceStub(grpc_channel).GetHealth, GetHealthRequest(), metadata=bearer("ada"))
+def test_a_method_of_another_release_answers_unimplemented(grpc_channel: grpc.Channel) -> None:
+    error = failed(grpc_channel.unary_unary("/ragents.v1.HealthService/GetMood"), b"", metadata=bearer("ada"))
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
-    assert details(error)["ErrorInfo"].reason == "UNIMPLEMENTED"
+
+
+def test_health_tells_nothing_to_strangers(grpc_channel: grpc.Channel) -> None:
+    error = failed(HealthServiceStub(grpc_channel).GetHealth, GetHealthRequest())
+    assert error.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
 def test_a_bug_tells_an_incident_id_and_nothing_else(
