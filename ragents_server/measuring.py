@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ragents_server import signals
 from ragents_server.errors import ConfigurationError
+from ragents_server.models.prices import read_prices
 from ragents_server.settings import Settings, secrets_of
 from ragents_server.telemetry.call_log import CallLog
 
@@ -71,7 +72,8 @@ def opik_of(settings: Settings, metrics: Metrics | None) -> "Opik | None":
         dropped(0)  # it begins at 0, so that the first one is a rise
     key = settings.opik_key.get_secret_value() if settings.opik_key is not None else ""
     redaction = Redaction(secrets_of(settings)) if settings.trace_redaction else None
-    records = Records(settings.opik_project, redaction, with_contents=settings.trace_contents)
+    given: dict[str, Any] = {"with_contents": settings.trace_contents, "prices": read_prices(settings.model_prices)}
+    records = Records(settings.opik_project, redaction, **given)
     return Opik(Destination(settings.opik_url, key, settings.opik_workspace), records, dropped)
 
 
@@ -131,7 +133,7 @@ async def measured(
     async with AsyncExitStack() as stack:
         stack.enter_context(signals.listening(SpanMetrics(metrics.instruments)))
         lag = await stack.enter_async_context(Lag().looking())
-        found = Measured(metrics, _state(parts, lag, int(address.rpartition(":")[2])))
+        found = Measured(metrics, _state(settings, parts, lag, int(address.rpartition(":")[2])))
         if settings.processes > 1:
             yield found
             return
@@ -140,7 +142,7 @@ async def measured(
         yield Measured(metrics, found.state, place)
 
 
-def _state(parts: "Parts", lag: "Lag", port: int) -> "ServerState":
+def _state(settings: Settings, parts: "Parts", lag: "Lag", port: int) -> "ServerState":
     from ragents_server.telemetry.state import ServerState
 
     shared = parts.caches.shared
@@ -161,5 +163,6 @@ def _state(parts: "Parts", lag: "Lag", port: int) -> "ServerState":
         queue=parts.queueing.queue,
         redis={role: one for role, one in redis.items() if one is not None},
         upstreams=parts.upstreams,
+        prices=read_prices(settings.model_prices),
         lag=lag,
     )

@@ -21,6 +21,7 @@ from ragents_server.index.statements import statements
 from ragents_server.index.vectors import PassageEmbedding
 from ragents_server.listeners import refuse_open_listener
 from ragents_server.models.embeddings import Embeddings
+from ragents_server.models.prices import read_prices
 from ragents_server.server import Server, listening
 from ragents_server.settings import Settings
 from ragents_server.watching import DATABASE
@@ -171,6 +172,7 @@ def require_sound(settings: Settings) -> None:
     """ConfigurationError for what needs no back end to be seen."""
     refuse_open_listener(settings)
     require_credentials(settings)
+    read_prices(settings.model_prices)
 
 
 async def reindex(settings: Settings, tenant: str, collection: str) -> int:

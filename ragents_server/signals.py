@@ -115,12 +115,6 @@ def note(**attributes: Value) -> None:
         current.root.attributes.update(attributes)
 
 
-def score(**scores: float) -> None:
-    """Judges the whole call, 0..1, where it is traced."""
-    if (current := _current.get()) is not None and current.root is not None:
-        current.root.scores = {**(current.root.scores or {}), **scores}
-
-
 def trace_headers() -> dict[str, str]:
     """What tells a service that is asked now which trace its work belongs to; empty outside of a call."""
     call, current = _call.get(), _current.get()

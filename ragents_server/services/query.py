@@ -40,7 +40,7 @@ from ragents_server.rag.retrieval import Retriever
 from ragents_server.services.batch_checks import MAX_QUESTIONS, check_submission, fitting
 from ragents_server.services.checks import check_id, check_page_size, check_question
 from ragents_server.services.context import Context
-from ragents_server.signals import note, score, tell
+from ragents_server.signals import note, tell
 from ragents_server.wire import decoded, takes_bytes
 
 MAX_BATCH = 100
@@ -162,9 +162,9 @@ def _index(name: str) -> int:
 
 
 def _judge(answer: Answer, facts: Facts) -> None:
-    """Tells a trace what the answer is worth, and whether it was there."""
+    """Tells what the answer is worth, 0..1 each, and whether it was there."""
     note(cache=CacheOutcome.Name(facts.answer.outcome).removeprefix("CACHE_OUTCOME_"))
-    score(answered=float(not answer.HasField("refusal")), cited=float(bool(answer.citations)))
+    tell("answer", 0.0, answered=float(not answer.HasField("refusal")), cited=float(bool(answer.citations)))
 
 
 def _queue_wait() -> Duration | None:

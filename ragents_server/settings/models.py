@@ -43,6 +43,10 @@ class Models(BaseModel):
     chat_fallback_key: SecretStr | None = Field(
         None, description="The fallbacks' API key; unset: the provider's own variable, and none to a URL of yours."
     )
+    model_prices: str = Field(
+        "",
+        description="Dollars for a million tokens, MODEL=IN/OUT, commas between, such as `openai:gpt-4o=2.5/10`.",
+    )
     attempts: int = Field(
         3,
         ge=1,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 WORK_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 SIZES = (1_000.0, 10_000.0, 100_000.0, 1e6, 1e7)
 
@@ -71,6 +71,7 @@ FAMILIES = (
         ("dependency",),
         merged="max",
     ),
+    Family("ragents_answers_total", "counter", "answers given, `cited`, `uncited` or `refused`", ("outcome",)),
     Family("ragents_retrieval_seconds", "histogram", "seconds of a part of retrieval", ("leg",), WORK_SECONDS),
     Family("ragents_ingested_documents_total", "counter", "documents put, by what became of them", ("outcome",)),
     Family("ragents_ingested_passages_total", "counter", "passages of documents put"),
@@ -83,6 +84,13 @@ FAMILIES = (
         "counter",
         "tokens of a chat model, `input` or `output`",
         ("model", "direction"),
+        read=True,
+    ),
+    Family(
+        "ragents_model_cost_dollars_total",
+        "counter",
+        "what these tokens cost, where RAGENTS_MODEL_PRICES tells",
+        ("model",),
         read=True,
     ),
     Family("ragents_tool_seconds", "histogram", "seconds of an agent's call of a tool", ("tool",), WORK_SECONDS),

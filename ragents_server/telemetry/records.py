@@ -3,8 +3,10 @@
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
+from ragents_server.models.prices import Price
 from ragents_server.signals import Span, Value
 from ragents_server.telemetry.contents import contents, decoded
 from ragents_server.telemetry.redaction import Redaction
@@ -19,8 +21,16 @@ Request = tuple[str, str, Record, int]  # method, path, body, how many spans it 
 class Records:
     """Makes them; without `with_contents` nothing of what was asked, without `redact` all as it is."""
 
-    def __init__(self, project: str, redact: Redaction | None, *, with_contents: bool) -> None:
+    def __init__(
+        self,
+        project: str,
+        redact: Redaction | None,
+        *,
+        with_contents: bool,
+        prices: Mapping[str, Price] = MappingProxyType({}),
+    ) -> None:
         self._project = project
+        self._prices = prices
         self._redact = redact
         self._with_contents = with_contents
         self._offset = time.time() - time.monotonic()
@@ -62,10 +72,17 @@ class Records:
             record["model"] = name
             if provider:
                 record["provider"] = provider
-        if "input_tokens" in span.attributes:
-            read, written = (int(span.attributes[name]) for name in ("input_tokens", "output_tokens"))
-            record["usage"] = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
-        return record | self._contents(span)
+        return record | self._usage(span.attributes) | self._contents(span)
+
+    def _usage(self, told: Mapping[str, Value]) -> Record:
+        """A model's tokens, and what they cost where that is known."""
+        if "input_tokens" not in told:
+            return {}
+        read, written = (int(told[name]) for name in ("input_tokens", "output_tokens"))
+        usage: Record = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        price = self._prices.get(str(told.get("model")))
+        cost = {} if price is None else {"total_estimated_cost": price.cost(read, written)}
+        return {"usage": usage, **cost}
 
     def _trace(self, root: Span, record: Record) -> Record:
         told = root.attributes

@@ -1,25 +1,36 @@
 """What the parts tell of their work, as counters and histograms."""
 
 from collections.abc import Callable
+from itertools import product
 
 from ragents_server.signals import Span
 from ragents_server.telemetry.instruments import Instruments
 
 LEGS = {"embed": "embed", "search": "search", "passages": "passages", "rerank": "rerank", "retrieve": "all"}
+ANSWERS = ("cited", "uncited", "refused")
+PRIORITIES = ("CRITICAL", "HIGH", "NORMAL", "LOW")
 REASONS = {"Overloaded": "queue_full", "DeadlineTooShort": "deadline"}
 
 
 class SpanMetrics:
-    """A listener of spans; those that it does not know it passes by."""
+    """A listener of spans; those that it does not know it passes by.
+
+    Counters whose labels are known begin at 0, so that the first of its kind is a rise.
+    """
 
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
+        for outcome in ANSWERS:
+            instruments.counter("ragents_answers_total", outcome)
+        for reason, priority in product(REASONS.values(), PRIORITIES):
+            instruments.counter("ragents_shed_total", reason, priority)
         self._known: dict[str, Callable[[Span], None]] = {
             "slot": self._slot,
             "ingest": self._ingest,
             "model": self._model,
             "tool": self._tool,
             "checkpoint": self._checkpoint,
+            "answer": self._answer,
             **dict.fromkeys(LEGS, self._leg),
         }
 
@@ -61,6 +72,11 @@ class SpanMetrics:
     def _tool(self, span: Span) -> None:
         tool = self._instruments.bounded("tool", str(span.attributes["tool"]))
         self._instruments.observe("ragents_tool_seconds", tool, value=span.seconds)
+
+    def _answer(self, span: Span) -> None:
+        refused = not span.attributes["answered"]
+        outcome = "refused" if refused else "cited" if span.attributes["cited"] else "uncited"
+        self._instruments.count("ragents_answers_total", outcome)
 
     def _checkpoint(self, span: Span) -> None:
         self._instruments.count("ragents_checkpoints_total", "failed" if span.error else "stored")

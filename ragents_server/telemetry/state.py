@@ -16,6 +16,7 @@ from ragents_server.connections.postgres import GuardedPool
 from ragents_server.connections.redis import Redis
 from ragents_server.jobs.queue import Queue, Sizes
 from ragents_server.limits.limiter import Limiter
+from ragents_server.models.prices import Price
 from ragents_server.models.upstream import Upstream
 from ragents_server.telemetry.catalogue import BY_NAME
 from ragents_server.telemetry.instruments import MOST_VALUES, OTHER
@@ -59,6 +60,7 @@ class ServerState:
     queue: Queue
     redis: Mapping[str, Redis]  # by what it is for
     upstreams: Sequence[Upstream]
+    prices: Mapping[str, Price]
     lag: Lag
     began: float = field(default_factory=time.monotonic)
 
@@ -114,6 +116,9 @@ class ServerState:
             for direction, count in (("input", one.read), ("output", one.written)):
                 tokens[name, direction] = tokens.get((name, direction), 0) + count
         yield "ragents_model_tokens_total", list(tokens.items())
+        priced = [(one, price) for one in self.upstreams if (price := self.prices.get(one.model)) is not None]
+        costs = [((one.model,), price.cost(one.read, one.written)) for one, price in priced[:MOST_VALUES]]
+        yield "ragents_model_cost_dollars_total", costs
 
     async def _jobs(self) -> Sizes | None:
         try:

@@ -188,7 +188,13 @@ def stuck() -> Any:
 async def test_a_models_requests_tokens_and_breaker_are_told() -> None:
     async with (
         openai_server(lambda _: "The lighthouse is 31 metres tall [1].") as model,
-        running(chat_model="openai:gpt-test", chat_url=model.url, chat_key="none", attempts=1) as one,
+        running(
+            chat_model="openai:gpt-test",
+            chat_url=model.url,
+            chat_key="none",
+            attempts=1,
+            model_prices="openai:gpt-test=1/1",
+        ) as one,
     ):
         await put(one.channel, "a.txt", "The lighthouse is 31 metres tall.")
         await QueryServiceStub(one.channel).Query(ASK, timeout=20)
@@ -199,6 +205,10 @@ async def test_a_models_requests_tokens_and_breaker_are_told() -> None:
         assert page.total("ragents_model_first_token_seconds_count", **of) == 1
         assert page.total("ragents_model_tokens_total", direction="input", **of) > 0
         assert page.total("ragents_model_tokens_total", direction="output", **of) > 0
+        dollars = page.total("ragents_model_tokens_total", **of) / 1e6
+        assert page.total("ragents_model_cost_dollars_total", **of) == pytest.approx(dollars)
+        assert page.total("ragents_answers_total", outcome="cited") == 1
+        assert page.total("ragents_answers_total") == 1
         assert page.total("ragents_breaker_open", dependency="model openai:gpt-test") == 0
         model.answers = lambda _: Fault(500)
         fresh = QueryRequest(question=Question(text="How tall is the lighthouse?", cache_mode=CACHE_MODE_NONE))

@@ -173,13 +173,21 @@ async def test_a_call_that_ends_early_has_all_its_ends(end: str) -> None:
 async def test_a_model_s_call_tells_messages_tokens_and_hands_the_trace_on() -> None:
     async with (
         openai_server(lambda _: "The quokka lives on Rottnest Island [1].") as model,
-        traced(chat_model="openai:gpt-4o", chat_url=model.url, chat_key="a-key-of-tests") as (opik, channel),
+        traced(
+            chat_model="openai:gpt-4o",
+            chat_url=model.url,
+            chat_key="a-key-of-tests",
+            model_prices="openai:gpt-4o=2/4",
+        ) as (opik, channel),
     ):
         await QueryServiceStub(channel).Query(ASK, metadata=(("traceparent", TRACEPARENT),), timeout=30)
         trace = await opik.trace("Query")
         generation = await opik.span("generation")
         assert (generation["type"], generation["provider"], generation["model"]) == ("llm", "openai", "gpt-4o")
-        assert generation["usage"]["total_tokens"] > 0
+        usage = generation["usage"]
+        assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] > 0
+        dollars = (2 * usage["prompt_tokens"] + 4 * usage["completion_tokens"]) / 1e6
+        assert generation["total_estimated_cost"] == pytest.approx(dollars)
         assert generation["input"]["value"][-1]["role"] == "user"
         assert "Rottnest" in generation["output"]["value"]
         assert opik.tree(trace)["generation"] == ["model"]
