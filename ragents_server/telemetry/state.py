@@ -5,12 +5,14 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from ragents_server.admission.gate import Gate
 from ragents_server.agents.turns import Turns
 from ragents_server.cache.figures import Figures
+from ragents_server.cache.stores import LAYERS
 from ragents_server.connections.breaker import State
 from ragents_server.connections.postgres import GuardedPool
 from ragents_server.connections.redis import Redis
@@ -94,7 +96,8 @@ class ServerState:
         yield "ragents_limited_total", [((limit,), number) for limit, number in self.limiter.refused.items()]
 
     def _cache(self) -> Iterator[tuple[str, Rows]]:
-        totals = self.figures.totals.items()
+        zeros = dict.fromkeys(product(LAYERS, (*OUTCOMES, *COUNTED)), 0)
+        totals = (zeros | dict(self.figures.totals)).items()  # the first of its kind is to be a rise
         looks = [((layer, OUTCOMES[what]), number) for (layer, what), number in totals if what in OUTCOMES]
         yield "ragents_cache_requests_total", looks
         for kind, name in COUNTED.items():

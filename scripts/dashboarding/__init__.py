@@ -1,0 +1,1 @@
+"""Grafana's dashboards: described here once, written as JSON, and drawn from a real Prometheus."""
