@@ -151,7 +151,11 @@ class ScriptedServer:
                 left.wait()
 
         return grpc.method_handlers_generic_handler(
-            "grpc.health.v1.Health", {"Watch": grpc.unary_stream_rpc_method_handler(watch)}
+            "grpc.health.v1.Health",
+            {
+                "Check": grpc.unary_unary_rpc_method_handler(lambda *_: HEALTHY),
+                "Watch": grpc.unary_stream_rpc_method_handler(watch),
+            },
         )
 
     def _handlers(self, service: str) -> grpc.GenericRpcHandler:

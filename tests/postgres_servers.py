@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -91,6 +92,23 @@ async def ordinary_server(folder: Path, programs: Path, auth: str = "scram-sha-2
         yield url
     finally:
         await child.end(server, *SHUTDOWN)
+
+
+@asynccontextmanager
+async def own_postgres(folder: Path, programs: Path) -> AsyncIterator[tuple[str, list[int]]]:
+    """An ordinary PostgreSQL that nobody starts again: its URL, and a list that ends with its first process' number."""
+    started: list[int] = []
+    spawn = child.spawn
+
+    async def noted(*given: Any, **named: Any) -> Any:
+        process = await spawn(*given, **named)
+        started.append(process.pid)
+        return process
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(child, "spawn", noted)
+        async with ordinary_server(folder, programs) as url:
+            yield url, started
 
 
 async def _answers(url: str, log: Path) -> None:

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,8 @@ from ragents_client.v1 import (
     QueryServiceStub,
     Question,
 )
-from ragents_server.connections import child
 from tests import postgres_servers
-from tests.postgres_servers import data_folder, free_port, ordinary_server, wheel
+from tests.postgres_servers import data_folder, free_port, ordinary_server, own_postgres, wheel
 from tests.services import calls, processes
 from tests.services.processes import (
     LIVENESS,
@@ -191,23 +189,6 @@ def ordinary() -> Iterator[tuple[Path, Path]]:
     assert programs is not None
     with data_folder() as folder:
         yield folder, programs
-
-
-@asynccontextmanager
-async def own_postgres(folder: Path, programs: Path) -> AsyncIterator[tuple[str, list[int]]]:
-    """An ordinary PostgreSQL: its URL, and a list that ends with the number of its first process, as it is started."""
-    started: list[int] = []
-    spawn = child.spawn
-
-    async def noted(*given: Any, **named: Any) -> Any:
-        process = await spawn(*given, **named)
-        started.append(process.pid)
-        return process
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(child, "spawn", noted)
-        async with ordinary_server(folder, programs) as url:
-            yield url, started
 
 
 async def test_a_database_that_stops_and_goes_on_is_noticed_and_queries_are_unavailable_meanwhile(

@@ -9,7 +9,19 @@ import typer
 from typer.core import TyperGroup
 
 from ragents_client.channel import DEFAULT_ADDRESS, release
-from ragents_client.command import asking, batches, caching, chatting, evaluation, health, keeping, putting, threads
+from ragents_client.command import (
+    asking,
+    batches,
+    caching,
+    chatting,
+    doctor,
+    evaluation,
+    health,
+    keeping,
+    putting,
+    threads,
+    top,
+)
 from ragents_client.command.connection import Connection, connection
 from ragents_client.command.exits import ALSO, HELP, Exit
 from ragents_client.command.screen import print_json, say, tell_error
@@ -47,6 +59,8 @@ app.add_typer(keeping.collections, name="collections")
 app.add_typer(batches.batch, name="batch")
 app.add_typer(caching.cache, name="cache")
 app.command("health", epilog=ALSO)(health.health)
+app.command("top", epilog=ALSO)(top.top)
+app.command("doctor", epilog=ALSO)(doctor.doctor)
 app.command("agents", epilog=ALSO)(threads.list_agents)
 app.add_typer(threads.threads, name="threads")
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import typer
 
-from ragents_client.channel import DEFAULT_ADDRESS
+from ragents_client.channel import DEFAULT_ADDRESS, Endpoint
 from ragents_client.client import Client
+from ragents_client.tls import Files
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,15 @@ class Connection:
     timeout: float | None = None
     json: bool = False
     priority: str = ""
+
+    def endpoint(self) -> Endpoint:
+        """Where the server is and how to speak to it; what cannot be right is a usage error."""
+        try:
+            token = self.token_file.read_text() if self.token_file else None
+            files = Files(self.ca, self.cert, self.key)
+            return Endpoint.of(self.server, self.tls or None, files, token, self.insecure_token)
+        except (OSError, ValueError) as wrong:
+            raise typer.BadParameter(str(wrong)) from None
 
     def open(self) -> Client:
         """A client; what cannot be right is a usage error."""

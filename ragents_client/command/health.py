@@ -1,7 +1,6 @@
 """`ragents health`: how the server is, and each of its parts."""
 
 import time
-from collections.abc import Iterable
 
 import typer
 from rich.table import Table
@@ -25,11 +24,11 @@ def health(context: typer.Context) -> None:
         print_json(found)
     elif is_terminal():
         say(summary(found))
-        out().print(table_of(found.components))
+        out().print(table_of(found))
     else:
         say(summary(found))
         for one in found.components:
-            say("\t".join(row(one)))
+            say("\t".join(row(one, clock_of(found))))
     if any(one.state == COMPONENT_STATE_DOWN for one in found.components):
         raise typer.Exit(Exit.FAILED)
 
@@ -46,22 +45,27 @@ def state_of(component: Component) -> str:
     return ComponentState.Name(component.state).rpartition("_")[2] if known else str(component.state)
 
 
-def row(component: Component) -> list[str]:
+def clock_of(found: GetHealthResponse) -> float:
+    """The server's clock, in seconds since 1970; ours, where it is of an older release."""
+    return found.time.ToMilliseconds() / 1000 if found.HasField("time") else time.time()
+
+
+def row(component: Component, now: float) -> list[str]:
     """Name, state, how long its last answer took, for how long it has been so, and what it is."""
     latency = f"{component.latency.ToMicroseconds() / 1000:.1f} ms" if component.HasField("latency") else ""
-    lasted = max(0.0, time.time() - component.since.ToMilliseconds() / 1000) if component.HasField("since") else None
+    lasted = max(0.0, now - component.since.ToMilliseconds() / 1000) if component.HasField("since") else None
     since = "" if lasted is None else duration(lasted)
     return [component.name, state_of(component), latency, since, component.detail]
 
 
-def table_of(components: Iterable[Component]) -> Table:
+def table_of(found: GetHealthResponse) -> Table:
     """The rows, the state in colour."""
     table = Table("part", "state", box=None, pad_edge=False)
     table.add_column("latency", justify="right")
     table.add_column("for", justify="right")
     table.add_column("what it is", overflow="fold")
-    for one in components:
-        name, state, *rest = (Text(clean(cell)) for cell in row(one))
+    for one in found.components:
+        name, state, *rest = (Text(clean(cell)) for cell in row(one, clock_of(found)))
         state.stylize(STYLES.get(state.plain, ""))
         table.add_row(name, state, *rest)
     return table

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from ragents_client.v1 import health_pb2 as ragents_dot_v1_dot_health__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fragents/v1/health_service.proto\x12\nragents.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17ragents/v1/health.proto\"\x12\n\x10GetHealthRequest\"\x8a\x01\n\x11GetHealthResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12)\n\x06uptime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x61gents\x18\x03 \x03(\t\x12)\n\ncomponents\x18\x04 \x03(\x0b\x32\x15.ragents.v1.Component2^\n\rHealthService\x12M\n\tGetHealth\x12\x1c.ragents.v1.GetHealthRequest\x1a\x1d.ragents.v1.GetHealthResponse\"\x03\x90\x02\x01\x42\x31\n\nragents.v1P\x01Z\x14ragents/v1;ragentsv1\xaa\x02\nRagents.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fragents/v1/health_service.proto\x12\nragents.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17ragents/v1/health.proto\"\x12\n\x10GetHealthRequest\"\xb4\x01\n\x11GetHealthResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12)\n\x06uptime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x61gents\x18\x03 \x03(\t\x12)\n\ncomponents\x18\x04 \x03(\x0b\x32\x15.ragents.v1.Component\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2^\n\rHealthService\x12M\n\tGetHealth\x12\x1c.ragents.v1.GetHealthRequest\x1a\x1d.ragents.v1.GetHealthResponse\"\x03\x90\x02\x01\x42\x31\n\nragents.v1P\x01Z\x14ragents/v1;ragentsv1\xaa\x02\nRagents.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,10 +37,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\nragents.v1P\001Z\024ragents/v1;ragentsv1\252\002\nRagents.V1'
   _globals['_HEALTHSERVICE'].methods_by_name['GetHealth']._loaded_options = None
   _globals['_HEALTHSERVICE'].methods_by_name['GetHealth']._serialized_options = b'\220\002\001'
-  _globals['_GETHEALTHREQUEST']._serialized_start=104
-  _globals['_GETHEALTHREQUEST']._serialized_end=122
-  _globals['_GETHEALTHRESPONSE']._serialized_start=125
-  _globals['_GETHEALTHRESPONSE']._serialized_end=263
-  _globals['_HEALTHSERVICE']._serialized_start=265
-  _globals['_HEALTHSERVICE']._serialized_end=359
+  _globals['_GETHEALTHREQUEST']._serialized_start=137
+  _globals['_GETHEALTHREQUEST']._serialized_end=155
+  _globals['_GETHEALTHRESPONSE']._serialized_start=158
+  _globals['_GETHEALTHRESPONSE']._serialized_end=338
+  _globals['_HEALTHSERVICE']._serialized_start=340
+  _globals['_HEALTHSERVICE']._serialized_end=434
 # @@protoc_insertion_point(module_scope)

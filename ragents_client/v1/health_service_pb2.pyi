@@ -9,6 +9,7 @@ import google.protobuf.descriptor
 import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
 import google.protobuf.message
+import google.protobuf.timestamp_pb2
 import ragents_client.v1.health_pb2
 import typing
 
@@ -36,6 +37,7 @@ class GetHealthResponse(google.protobuf.message.Message):
     UPTIME_FIELD_NUMBER: builtins.int
     AGENTS_FIELD_NUMBER: builtins.int
     COMPONENTS_FIELD_NUMBER: builtins.int
+    TIME_FIELD_NUMBER: builtins.int
     version: builtins.str
     """The server's release, `1.2.3`."""
     @property
@@ -50,6 +52,10 @@ class GetHealthResponse(google.protobuf.message.Message):
     def components(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[ragents_client.v1.health_pb2.Component]:
         """A row a part."""
 
+    @property
+    def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """The server's clock when it answered, for callers that suspect their own."""
+
     def __init__(
         self,
         *,
@@ -57,8 +63,9 @@ class GetHealthResponse(google.protobuf.message.Message):
         uptime: google.protobuf.duration_pb2.Duration | None = ...,
         agents: _abc.Iterable[builtins.str] | None = ...,
         components: _abc.Iterable[ragents_client.v1.health_pb2.Component] | None = ...,
+        time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["uptime", b"uptime"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["agents", b"agents", "components", b"components", "uptime", b"uptime", "version", b"version"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["time", b"time", "uptime", b"uptime"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agents", b"agents", "components", b"components", "time", b"time", "uptime", b"uptime", "version", b"version"]) -> None: ...
 
 global___GetHealthResponse = GetHealthResponse

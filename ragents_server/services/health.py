@@ -23,5 +23,6 @@ class HealthService(HealthServiceServicer):
     async def GetHealth(self, request: GetHealthRequest, context: Context) -> GetHealthResponse:
         """The rows as they were seen last."""
         response = GetHealthResponse(version=self._version, agents=self._agents(), components=self._components())
+        response.time.GetCurrentTime()
         response.uptime.FromMilliseconds(int((time.monotonic() - self._began) * 1000))
         return response

@@ -16,7 +16,7 @@ from ragents_client.v1 import (
     GetHealthResponse,
 )
 
-SINCE = Timestamp(seconds=int(time.time()) - 600)
+SINCE = Timestamp(seconds=int(time.time()) - 10_800)
 UP = Component(
     name="database",
     state=COMPONENT_STATE_UP,
@@ -41,9 +41,9 @@ def test_in_a_pipe_it_is_a_line_a_part(ragents: Any, serve: Any) -> None:
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "ragents-server 1.2.3, up for 2 h; agents: simple, react",
-        "database\tUP\t1.5 ms\t10 min\tPostgreSQL 18.4, embedded",
-        "cache\tDEGRADED\t\t10 min\tthe Redis does not answer",
-        "tracing\tOFF\t\t10 min\tnot set",
+        "database\tUP\t1.5 ms\t3 h\tPostgreSQL 18.4, embedded",
+        "cache\tDEGRADED\t\t3 h\tthe Redis does not answer",
+        "tracing\tOFF\t\t3 h\tnot set",
     ]
 
 
@@ -59,8 +59,15 @@ def test_on_a_terminal_it_is_a_table(on_a_terminal: Any, serve: Any) -> None:
     serve(GetHealth=health(UP, DEGRADED, OFF))
     status, shown = on_a_terminal("health")
     assert status == 0
-    for word in ("part", "state", "latency", "UP", "DEGRADED", "1.5 ms", "10 min", "PostgreSQL 18.4"):
+    for word in ("part", "state", "latency", "UP", "DEGRADED", "1.5 ms", "3 h", "PostgreSQL 18.4"):
         assert word in shown
+
+
+def test_how_long_it_has_been_so_is_by_the_servers_clock(ragents: Any, serve: Any) -> None:
+    told = health(UP)
+    told.time.FromSeconds(SINCE.seconds + 60)  # hours before ours
+    serve(GetHealth=told)
+    assert "\t60 s\t" in ragents("health").stdout
 
 
 def test_a_state_of_a_newer_release_is_its_number(ragents: Any, serve: Any) -> None:
