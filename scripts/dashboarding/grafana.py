@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from scripts.dashboarding.panels import Dashboard, Panel
+from scripts.dashboarding.panels import Dashboard, Panel, across
 
 WIDTH, HEIGHT = 24, 8  # of a screen, and of a panel
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -64,12 +64,11 @@ def _panels(dashboard: Dashboard) -> list[dict[str, Any]]:
             {"type": "row", "title": heading, "collapsed": False, "panels": [], "gridPos": _place(0, y, WIDTH, 1)}
         )
         y += 1
-        across = min(len(row), 3)
+        wide = WIDTH // across(row)
         for number, panel in enumerate(row):
-            down, right = divmod(number, across)
-            wide = WIDTH // across
+            down, right = divmod(number, across(row))
             made.append(_panel(panel, _place(right * wide, y + down * HEIGHT, wide, HEIGHT)))
-        y += HEIGHT * -(-len(row) // across)
+        y += HEIGHT * -(-len(row) // across(row))
     return [{"id": number, **one} for number, one in enumerate(made, 1)]
 
 

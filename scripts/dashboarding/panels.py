@@ -48,6 +48,11 @@ class Dashboard:
         return [panel for _, row in self.rows for panel in row]
 
 
+def across(panels: Sequence[Panel]) -> int:
+    """How many stand beside each other."""
+    return 4 if len(panels) % 4 == 0 else min(3, len(panels))
+
+
 def rate(counter: str, by: str = "", selected: str = SELECTED) -> str:
     """How often in a second, over all replicas."""
     return f"sum{f' by ({by})' if by else ''} (rate({counter}{{{selected}}}[{WINDOW}]))"

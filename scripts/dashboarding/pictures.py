@@ -10,12 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 from matplotlib.ticker import FuncFormatter
 
-from scripts.dashboarding.panels import Dashboard, Panel
+from scripts.dashboarding.panels import Dashboard, Panel, across
 from tests.monitoring.loaded import Prometheus, loaded
 
 FOLDER = Path(__file__).parent.parent.parent / "docs/pictures"
 SECONDS = 30.0  # of load
-ACROSS = 3
+GRID = 12  # columns
+MOST = 8  # entries of a legend before those that show nothing are left out
 LONGEST = 34  # characters of a legend
 Line = tuple[str, Sequence[tuple[float, float]]]
 STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -42,12 +43,14 @@ async def _lines(panel: Panel, prometheus: Prometheus) -> list[Line]:
 
 def draw(dashboard: Dashboard, lines: Mapping[str, Sequence[Line]], folder: Path) -> Path:
     """One of them; `lines` are by the panel's title."""
-    rows = [row[at : at + ACROSS] for _, row in dashboard.rows for at in range(0, len(row), ACROSS)]
+    rows = [row[at : at + across(row)] for _, row in dashboard.rows for at in range(0, len(row), across(row))]
     picture = Picture(figsize=(14, 2.9 * len(rows)), layout="constrained")
     picture.suptitle(dashboard.title)
+    grid = picture.add_gridspec(len(rows), GRID)
     for down, row in enumerate(rows):
-        for across, panel in enumerate(row):
-            axes = picture.add_subplot(len(rows), ACROSS, down * ACROSS + across + 1)
+        wide = GRID // max(3, len(row))
+        for right, panel in enumerate(row):
+            axes = picture.add_subplot(grid[down, right * wide : (right + 1) * wide])
             _panel(axes, panel, lines[panel.title])
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"dashboard-{dashboard.name}.png"
@@ -57,7 +60,8 @@ def draw(dashboard: Dashboard, lines: Mapping[str, Sequence[Line]], folder: Path
 
 def _panel(axes: Axes, panel: Panel, lines: Sequence[Line]) -> None:
     for legend, points in lines:
-        axes.plot(*zip(*points, strict=True), linewidth=1.2, label=legend)
+        silent = len(lines) > MOST and not any(value > 0 for _, value in points)
+        axes.plot(*zip(*points, strict=True), linewidth=1.2, label=None if silent else legend)
     highest = max((value for _, points in lines for _, value in points if not math.isnan(value)), default=0.0)
     if panel.line is not None and panel.line <= 2 * highest:
         axes.axhline(panel.line, color="#d1495b", linestyle=":", linewidth=1)

@@ -86,7 +86,7 @@ DASHBOARD = Dashboard(
                     "Failures by method and status",
                     "reqps",
                     "What failed by the server's fault.",
-                    [Query(rate("ragents_errors_total", "method, code"), "{{method}} {{code}}")],
+                    [Query(f"{rate('ragents_errors_total', 'method, code')} > 0", "{{method}} {{code}}")],
                 ),
                 Panel(
                     "Refused by a limit",
@@ -98,7 +98,7 @@ DASHBOARD = Dashboard(
                     "Sent away",
                     "reqps",
                     "The line was full, or the deadline too short to wait in it.",
-                    [Query(rate("ragents_shed_total", "reason, priority"), "{{reason}} {{priority}}")],
+                    [Query(f"{rate('ragents_shed_total', 'reason, priority')} > 0", "{{reason}} {{priority}}")],
                 ),
             ],
         ),

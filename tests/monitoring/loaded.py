@@ -28,7 +28,7 @@ from ragents_client.v1 import (
     Turn,
 )
 from tests.monitoring.prometheus import program
-from tests.openai_server import Call, Messages, Reply, openai_server
+from tests.openai_server import Call, Fault, Messages, Reply, openai_server
 from tests.opik_server import opik_server
 from tests.postgres_servers import embedded_database, free_port
 from tests.redis_servers import valkey_server
@@ -39,6 +39,7 @@ from tests.services.processes import ready
 MODEL = "openai:gpt-test"
 SCRAPE = 1  # seconds
 QUESTIONS = ("Where does the quokka live?", "How tall is the lighthouse?", "Which mole is for boats of 20 m?")
+BROKEN = "What is broken of the quokka?"
 TEXT = b"The quokka lives on Rottnest Island. The lighthouse is 31 metres tall. Boats of 20 m use mole two."
 
 
@@ -100,9 +101,11 @@ async def _up(found: Prometheus, targets: int) -> bool:
     return False
 
 
-def answers(messages: Messages) -> Reply:
-    """What a model would say: it looks something up for an agent, and then writes."""
+def answers(messages: Messages) -> Reply | Fault:
+    """What a model would say: it looks something up for an agent, and then writes; to one question it fails."""
     said = str(messages[-1].get("content"))
+    if BROKEN in said:
+        return Fault(500)
     if messages[-1]["role"] == "user" and "please" in said and "[1]" not in said:
         return Reply(calls=[Call("retrieve", '{"query": "quokka"}')])
     return Reply(["It lives ", "on Rottnest Island [1]."])
@@ -131,6 +134,7 @@ class Load:
             self._turn(number),
             self.put(f"{number}.txt"),
             self._limited(),
+            self._ask(Question(text=f"{BROKEN} {number}", cache_mode=CACHE_MODE_NONE)),
             self._report(),
             return_exceptions=True,
         )
