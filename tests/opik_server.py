@@ -1,4 +1,4 @@
-"""A server on loopback that takes what Opik's API takes, and keeps it: traces, spans, scores."""
+"""A server on loopback that takes what Opik's API takes and keeps it: traces, spans, scores; Opik's SDK reads there."""
 
 import asyncio
 import gzip
@@ -78,10 +78,30 @@ async def opik_server() -> AsyncIterator[Recorded]:
             recorded.news.set()
         return web.Response(status=recorded.status)
 
+    def page(records: list[Record]) -> web.Response:
+        lines = "".join(f"{json.dumps(one)}\n" for one in records)
+        return web.Response(body=lines.encode(), content_type="application/octet-stream")
+
+    async def search_traces(request: web.Request) -> web.Response:
+        asked = await request.json()
+        return page([] if asked.get("last_retrieved_id") else recorded.traces)
+
+    async def search_spans(request: web.Request) -> web.Response:
+        asked = await request.json()
+        found = [one for one in recorded.spans if one["trace_id"] == asked["trace_id"]]
+        return page([] if asked.get("last_retrieved_id") else found)
+
+    async def one_trace(request: web.Request) -> web.Response:
+        found = [one for one in recorded.traces if one["id"] == request.match_info["id"]]
+        return web.json_response(found[0]) if found else web.Response(status=404)
+
     app = web.Application(client_max_size=64 * 2**20)
     app.router.add_post("/api/v1/private/traces/batch", take)
     app.router.add_post("/api/v1/private/spans/batch", take)
     app.router.add_put("/api/v1/private/traces/feedback-scores", take)
+    app.router.add_post("/api/v1/private/traces/search", search_traces)
+    app.router.add_post("/api/v1/private/spans/search", search_spans)
+    app.router.add_get("/api/v1/private/traces/{id}", one_trace)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

