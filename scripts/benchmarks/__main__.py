@@ -11,6 +11,7 @@ BENCHES = {
     "cache": "scripts.benchmarks.cache",
     "agents": "scripts.benchmarks.agents",
     "limits": "scripts.benchmarks.limits",
+    "tracing": "scripts.benchmarks.tracing",
 }
 SCRIPT = Script(
     command="scripts/bench",
