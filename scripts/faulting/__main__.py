@@ -16,6 +16,7 @@ FAULTS = {
     "admission": "scripts.faulting.admission",
     "rollout": "scripts.faulting.rollout",
     "hostile": "scripts.faulting.hostile",
+    "envoy": "scripts.faulting.envoy",
     "drill": "scripts.faulting.drill",
 }
 SCRIPT = Script(

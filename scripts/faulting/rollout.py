@@ -88,13 +88,14 @@ async def _replicas(plan: Plan, program: Sequence[str]) -> AsyncIterator["Rollou
     async with deployed([KEY], rows, short=True, model=model, program=program) as deployment:
         addresses = "ipv4:" + ",".join(replica.begun.address for replica in deployment.replicas)
         async with AsyncClient(addresses, token=KEY.token, timeout=TIMEOUT, wait_for_ready=True) as client:
-            documents = [(f"{topic}.txt", _document(topic)) for topic in TOPICS]
+            documents = [(f"{topic}.txt", document(topic)) for topic in TOPICS]
             await client.put_documents(documents)
             await client.run("simple", "What is the mark of the granite?")  # loads the agents
             yield Rollout(deployment, client)
 
 
-def _document(topic: str) -> bytes:
+def document(topic: str) -> bytes:
+    """What there is to know of it."""
     return f"The mark of the {topic} is carved above a door. Nobody has read it since the flood.".encode()
 
 

@@ -97,6 +97,14 @@ def test_no_call_fails_while_replicas_are_replaced_and_those_that_just_stop_lose
     assert figures["control_failed"]["value"] >= 1
 
 
+def test_behind_envoy_nothing_fails_that_would_not_without_it_and_a_first_guess_at_its_settings_does() -> None:
+    figures = short("envoy")
+    assert figures["failed"]["value"] == 0
+    assert figures["in_flight"]["value"] >= figures["restarts"]["value"]
+    assert figures["outage_upstream"]["value"] <= 1.1
+    assert figures["control_failed"]["value"] >= 1
+
+
 def test_a_deployment_keeps_its_promises_whatever_happens_to_it() -> None:
     figures = short("drill")
     wrong = ("lost", "stale", "foreign", "doubled", "failed", "admitted_over")
