@@ -1,10 +1,10 @@
-"""`scripts/check_k8s`: every overlay, and every component on the base, against facts, schemas and policies."""
+"""`scripts/check_k8s`: every overlay, every component, the image and the compose file, against facts and tools."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from scripts.manifests import facts, policies, schemas
+from scripts.manifests import facts, image_facts, policies, schemas
 from scripts.manifests.building import K8S, Built, ManifestError, composed, overlay, parsed, text_of
 from scripts.manifests.pod_facts import examples
 
@@ -32,6 +32,7 @@ def main() -> int:
         built = list(builds())
         found = [line for one in built for line in facts.complaints(one)]
         others = [Built("secrets", examples()), parsed("adapter", text_of(K8S / "adapter"))]
+        found += image_facts.complaints(built[-1])
         found += schemas.complaints(*built, *others)
         found += policies.complaints(*built)
     except ManifestError as failed:

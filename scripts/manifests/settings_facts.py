@@ -30,7 +30,7 @@ def environment_of(built: Built) -> dict[str, str]:
 
 def settings_of(built: Built) -> Settings:
     """The settings as the server reads them, secrets as placeholders; ManifestError when it refuses them."""
-    with TemporaryDirectory() as folder, _environment(environment_of(built), Path(folder)):
+    with TemporaryDirectory() as folder, environment(environment_of(built), Path(folder)):
         try:
             return read_settings()
         except ConfigurationError as refused:
@@ -113,13 +113,14 @@ def port_of(address: str) -> int:
 
 
 @contextmanager
-def _environment(variables: dict[str, str], folder: Path) -> Iterator[None]:
+def environment(variables: dict[str, str], folder: Path) -> Iterator[None]:
     """These RAGENTS_ variables alone, inside the block; files of secrets are in `folder`."""
     kept = dict(os.environ)
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
     secret = folder / "secret"
-    secret.write_text(PLACEHOLDER)
+    if any(name.endswith("_FILE") for name in variables):
+        secret.write_text(PLACEHOLDER)
     os.environ |= {name: str(secret) if name.endswith("_FILE") else value for name, value in variables.items()}
     try:
         yield
