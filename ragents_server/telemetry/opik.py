@@ -10,9 +10,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 from google.protobuf.message import Message
@@ -23,13 +22,21 @@ from ragents_server.telemetry.records import Records
 log = logging.getLogger(__name__)
 
 MOST_WAITING = 5000  # spans
-MOST_BYTES = 32 * 2**20  # of the requests and replies among them
+MOST_BYTES = 16 * 2**20  # of them, with the requests and replies that they hold
+OWN = 1000  # bytes of a span, or of a value, besides its text
 BATCH = 200  # spans
 PAUSE = 0.5  # seconds that a span waits at most for others
 CONNECT, PATIENCE = 2.0, 5.0  # seconds for a connection, and for an answer
+MOST_AT_ONCE, BREATH = 5, 0.0002  # spans, and seconds after them: while they are told, the event loop cannot run
 ATTEMPTS = 3  # of a batch
 FLUSH = 5.0  # seconds at the end
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 0.5, 10.0  # seconds without a try where Opik fails
+# Traces first: Opik shows a span only below its trace.
+ENDPOINTS = {
+    "traces": ("POST", "/v1/private/traces/batch"),
+    "spans": ("POST", "/v1/private/spans/batch"),
+    "scores": ("PUT", "/v1/private/traces/feedback-scores"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,21 +136,26 @@ class Opik:
         return taken
 
     def _send(self, way: httpx.Client, spans: Sequence[Span]) -> None:
-        try:
-            made = self._records.of(spans)
-        except Exception:
-            log.exception("spans could not be told")
-            self._dropped(len(spans))
-            return
-        for span in spans:
+        told: dict[str, list[str]] = {kind: [] for kind in ENDPOINTS}
+        for number, span in enumerate(spans, 1):
+            try:
+                for kind, record in self._records.of(span):
+                    told[kind].append(json.dumps(record, ensure_ascii=False))
+            except Exception:
+                log.exception("a span could not be told")
+                self._dropped(1)
             span.shown = None  # a task that outlives the call may hold the span
-        for method, path, body, number in made:
-            if not self._sent(way, method, path, body):
-                self._dropped(number)
+            if number % MOST_AT_ONCE == 0 and self._ends is None:
+                time.sleep(BREATH)
+        for kind, records in told.items():
+            if records and not self._sent(way, kind, records) and kind == "spans":
+                self._dropped(len(records))
 
-    def _sent(self, way: httpx.Client, method: str, path: str, body: Mapping[str, Any]) -> bool:
+    def _sent(self, way: httpx.Client, kind: str, records: Sequence[str]) -> bool:
         """Whether Opik has it: it is tried again while Opik fails, not where Opik does not want it."""
-        packed = gzip.compress(json.dumps(body, ensure_ascii=False).encode(errors="replace"), 1)
+        method, path = ENDPOINTS[kind]
+        body = f'{{"{kind}": [{", ".join(records)}]}}'
+        packed = gzip.compress(body.encode(errors="replace"), 1)
         for _ in range(ATTEMPTS):
             if self._ends is not None and time.monotonic() > self._ends:
                 return False
@@ -173,9 +185,15 @@ class Opik:
 
 
 def _size(span: Span) -> int:
-    """Bytes of the messages that it holds."""
-    shown = (span.shown or {}).values()
-    return sum(
-        len(one) if isinstance(one, bytes | str) else one.ByteSize() if isinstance(one, Message) else 500
-        for one in shown
-    )
+    """About the bytes that it holds."""
+    return OWN + sum(map(_held, (span.shown or {}).values()))
+
+
+def _held(shown: object) -> int:
+    if isinstance(shown, bytes | str):
+        return len(shown)
+    if isinstance(shown, Message):
+        return OWN + shown.ByteSize()
+    if isinstance(shown, list | tuple):
+        return sum(map(_held, shown))
+    return OWN

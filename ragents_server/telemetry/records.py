@@ -1,7 +1,7 @@
 """Spans as Opik's records: the trace of a call, its spans, and what the call is worth."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +15,6 @@ from ragents_server.telemetry.redaction import Redaction
 KINDS = {"generation": "llm", "tool": "tool"}
 TOLD = ("model", "input_tokens", "output_tokens")  # in fields of their own
 Record = dict[str, Any]
-Request = tuple[str, str, Record, int]  # method, path, body, how many spans it tells of
 
 
 class Records:
@@ -35,19 +34,17 @@ class Records:
         self._with_contents = with_contents
         self._offset = time.time() - time.monotonic()
 
-    def of(self, spans: Sequence[Span]) -> list[Request]:
-        """The requests that tell of these spans; a trace is told when its root has ended."""
-        made = [self._span(span) for span in spans]
-        roots = [(span, record) for span, record in zip(spans, made, strict=True) if span.root is span]
-        own = [(root, record) for root, record in roots if "caller_trace" not in root.attributes]
-        requests: list[Request] = []
-        if own:
-            traces = [self._trace(root, record) for root, record in own]
-            requests.append(("POST", "/v1/private/traces/batch", {"traces": traces}, 0))
-        requests.append(("POST", "/v1/private/spans/batch", {"spans": made}, len(made)))
-        if scores := [score for root, _ in own for score in self._scores(root)]:
-            requests.append(("PUT", "/v1/private/traces/feedback-scores", {"scores": scores}, 0))
-        return requests
+    def of(self, span: Span) -> list[tuple[str, Record]]:
+        """What there is to tell of a span: by the name of the kind, `spans`, `traces` or `scores`.
+
+        A trace is told when its root has ended, and by the server that began it.
+        """
+        record = self._span(span)
+        told = [("spans", record)]
+        if span.root is span and "caller_trace" not in span.attributes:
+            told.append(("traces", self._trace(span, record)))
+            told += [("scores", score) for score in self._scores(span)]
+        return told
 
     def _span(self, span: Span) -> Record:
         record: Record = {
