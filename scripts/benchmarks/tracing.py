@@ -34,9 +34,9 @@ NOTES = {
     "tracing_cpu": f"CPU of all threads for calls of {FEW} or {MANY} spans that do nothing else, a question and an "
     "answer in each, at some hundreds a second, until all is sent; ours, Opik's SDK 2.2 and OpenTelemetry's SDK with "
     "its OTLP exporter, by turns, medians. Ours redacts; the others do not",
-    "tracing_p99": f"{CALLERS} callers who pause {PAUSE * 1e3:.0f} ms, each question new (seed {SEED}), three servers by "
-    "turns: without traces, sending them, and sending to a port that takes connections and never answers. Medians of "
-    "the rounds; a server that sends has the work of telling to do besides",
+    "tracing_p99": f"{CALLERS} callers who pause {PAUSE * 1e3:.0f} ms, each question new (seed {SEED}), three servers "
+    "by turns: without traces, sending them, and sending to a port that takes connections and never answers. Medians "
+    "of the rounds; a server that sends has the work of telling to do besides",
 }
 
 
