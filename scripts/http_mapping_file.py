@@ -10,6 +10,7 @@ from google.api import annotations_pb2, http_pb2
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto
 from google.protobuf.json_format import ParseDict
+from google.rpc import error_details_pb2, status_pb2
 
 ROOT = Path(__file__).parent.parent
 CONTRACT = ROOT / "ragents_client/v1/ragents.binpb"
@@ -46,7 +47,10 @@ def mapped() -> bytes:
         method.options.Extensions[option].CopyFrom(rule)
         if option.file.name not in file.dependency:
             file.dependency.append(option.file.name)
-    files = {file.name: file for file in described.file} | dict(own_and_needed(option.file))
+    files = {file.name: file for file in described.file}
+    # The last two are no part of the contract's own files: a failure's details, which Envoy writes as JSON.
+    for added in (option.file, status_pb2.DESCRIPTOR, error_details_pb2.DESCRIPTOR):
+        files |= dict(own_and_needed(added))
     return FileDescriptorSet(file=ordered(files)).SerializeToString(deterministic=True)
 
 
