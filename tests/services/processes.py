@@ -25,29 +25,47 @@ READINESS, LIVENESS = "ragents-readiness", "ragents-liveness"
 
 @dataclass(slots=True)
 class Running:
-    """A server that listens, and what it says on standard error."""
+    """A server that listens, and what it says on standard error, which is read at once: a full pipe would stop it."""
 
     process: Process
     address: str = ""
     log: list[str] = field(default_factory=list)
+    _sought: int = 0  # lines that were looked at for words
+    _came: asyncio.Event = field(default_factory=asyncio.Event)
+    _reading: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        self._reading = asyncio.create_task(self._read(), name="what a server says")
+
+    async def _read(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.log.append(line.decode())
+            self._came.set()
 
     async def until_it_says(self, words: str) -> str:
-        """The first line not read yet that holds the words."""
-        assert self.process.stderr is not None
+        """The first line not looked at yet that holds the words."""
+        assert self._reading is not None
         async with asyncio.timeout(SECONDS):
-            while line := (await self.process.stderr.readline()).decode():
-                self.log.append(line)
-                if words in line:
-                    return line
-        raise AssertionError(f"it ended without saying {words!r}:\n{''.join(self.log)}")
+            while True:
+                self._came.clear()
+                while self._sought < len(self.log):
+                    self._sought += 1
+                    if words in self.log[self._sought - 1]:
+                        return self.log[self._sought - 1]
+                if self._reading.done():
+                    raise AssertionError(f"it ended without saying {words!r}:\n{''.join(self.log)}")
+                came = asyncio.create_task(self._came.wait())
+                await asyncio.wait([came, self._reading], return_when=asyncio.FIRST_COMPLETED)
+                came.cancel()
 
     async def ended(self, seconds: float = SECONDS) -> int:
-        """Its exit status, when it has ended by itself."""
+        """Its exit status, when it has ended by itself and all that it said is read."""
+        assert self._reading is not None
         async with asyncio.timeout(seconds):
-            _, rest = await self.process.communicate()
-        self.log.append(rest.decode())
-        assert self.process.returncode is not None
-        return self.process.returncode
+            status = await self.process.wait()
+            await asyncio.shield(self._reading)
+        return status
 
 
 UNLIMITED = {"requests_per_minute": 0, "requests_per_hour": 0}  # where limits are not what is looked at
@@ -63,7 +81,14 @@ def environment(**settings: object) -> dict[str, str]:
 async def spawned(*words: str, **settings: object) -> Process:
     """The command, begun."""
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ragents_server", *words, stdout=PIPE, stderr=PIPE, env=environment(**settings)
+        sys.executable,
+        "-m",
+        "ragents_server",
+        *words,
+        stdout=PIPE,
+        stderr=PIPE,
+        env=environment(**settings),
+        limit=2**20,
     )
 
 
