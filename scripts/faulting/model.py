@@ -48,10 +48,14 @@ class Model(OpenAIServer):
             self._more.notify_all()
         self.working[sender] += 1
         try:
-            await asyncio.sleep(self.delay * (1 + self.spread * self.chance.uniform(-1, 1)))
+            await asyncio.sleep(self.seconds())
             return await OpenAIServer.chat(self, request)
         finally:
             self.working[sender] -= 1
+
+    def seconds(self) -> float:
+        """What the next answer takes."""
+        return self.delay * (1 + self.spread * self.chance.uniform(-1, 1))
 
     async def asked(self, times: int) -> Generation:
         """The request of this number, from 1; waits for it."""

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from scripts.manifests import facts, image_facts, policies, schemas
+from scripts.manifests import facts, image_facts, pod_facts, policies, schemas
 from scripts.manifests.building import K8S, Built, ManifestError, composed, overlay, parsed, text_of
 from scripts.manifests.pod_facts import examples
 
@@ -31,10 +31,12 @@ def main() -> int:
     try:
         built = list(builds())
         found = [line for one in built for line in facts.complaints(one)]
-        others = [Built("secrets", examples()), parsed("adapter", text_of(K8S / "adapter"))]
-        found += image_facts.complaints(built[-1])
+        drill = parsed("drill", text_of(K8S / "drill"))
+        others = [Built("secrets", examples()), parsed("adapter", text_of(K8S / "adapter")), drill]
+        found += [f"drill: {line}" for line in pod_facts.complaints(drill)]
+        found += image_facts.complaints(built[-1], drill)
         found += schemas.complaints(*built, *others)
-        found += policies.complaints(*built)
+        found += policies.complaints(*built, drill)
     except ManifestError as failed:
         print(f"scripts/check_k8s: {failed}", file=sys.stderr)
         return 2

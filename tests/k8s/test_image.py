@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from scripts.manifests import image_facts
-from scripts.manifests.building import Built, overlay
+from scripts.manifests.building import K8S, Built, overlay, parsed, text_of
 
 Break = tuple[str, str, str]  # the file, what stands in it, and what stands there instead
 BREAKS: dict[str, Break] = {
-    "the image's user is [('0', '0')]": ("DOCKERFILE", "USER 65532:65532", "USER 0:0"),
+    "Dockerfile is [('0', '0')]": ("DOCKERFILE", "USER 65532:65532", "USER 0:0"),
     "the image exposes ['50051']": ("DOCKERFILE", "EXPOSE 50051 50052 9464", "EXPOSE 50051"),
+    "drill.Dockerfile is [('0', '0')]": ("DRILL", "USER 65532:65532", "USER 0:0"),
     "Last USER should not be root": ("DOCKERFILE", "USER 65532:65532", "USER root"),
     "Unevaluated properties are not allowed": ("COMPOSE", "stop_grace_period:", "stop_grace:"),
     "refuses its settings": ("COMPOSE", "RAGENTS_PROCESSES:", "RAGENTS_PROCESS:"),
@@ -21,17 +22,17 @@ BREAKS: dict[str, Break] = {
 
 
 @pytest.fixture(scope="module")
-def base() -> Built:
-    return overlay("prod")
+def builds() -> tuple[Built, Built]:
+    return overlay("prod"), parsed("drill", text_of(K8S / "drill"))
 
 
-def test_the_image_and_the_compose_file_fit(base: Built) -> None:
-    assert list(image_facts.complaints(base)) == []
+def test_the_images_and_the_compose_file_fit(builds: tuple[Built, Built]) -> None:
+    assert list(image_facts.complaints(*builds)) == []
 
 
 @pytest.mark.parametrize(("complaint", "change"), BREAKS.items())
 def test_what_does_not_fit_is_told(
-    complaint: str, change: Break, base: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    complaint: str, change: Break, builds: tuple[Built, Built], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, before, after = change
     shipped: Path = getattr(image_facts, name)
@@ -42,7 +43,7 @@ def test_what_does_not_fit_is_told(
     broken.write_text(text.replace(before, after))
     monkeypatch.setattr(image_facts, name, broken)
     try:
-        found = "\n".join(image_facts.complaints(base))
+        found = "\n".join(image_facts.complaints(*builds))
     finally:
         broken.unlink()
     assert complaint in found
