@@ -50,7 +50,7 @@ class Plan:
     questions: int  # a turn
 
 
-FULL, SHORT = Plan(5, 3000, 11, 200), Plan(1, 200, 1, 20)
+FULL, SHORT = Plan(5, 3000, 21, 200), Plan(1, 200, 1, 20)
 
 
 async def measured(*, short: bool) -> list[Figure]:

@@ -1,0 +1,56 @@
+"""`scripts/image`: builds the server's image, starts it without root on a read-only root, and asks it a question."""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+
+from scripts import figures
+from scripts.figures import Figure
+from scripts.imaging.buildah import Buildah, ImageError
+from scripts.imaging.serving import looked, served
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0: it serves; 1: a figure misses its target; 2: it is not built or does not serve."""
+    words = parser().parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="ragents-image-") as folder:
+        try:
+            found = measured(Path(folder), words.base)
+        except ImageError as failed:
+            print(f"scripts/image: {failed}", file=sys.stderr)
+            return 2
+    if words.write:
+        print(f"written: {figures.write('image', found, 'scripts/image --write')}", file=sys.stderr)
+    return figures.report(found, as_json=words.json)
+
+
+def measured(store: Path, base: str) -> list[Figure]:
+    """Builds, starts, looks."""
+    buildah = Buildah(store)
+    base = base or buildah.bootstrapped()
+    began = monotonic()
+    image = buildah.built(base, "Dockerfile")
+    took = monotonic() - began
+    container = buildah.opened(image)
+    try:
+        print("starting it …", file=sys.stderr, flush=True)
+        return [Figure("build", took, "s"), *looked(container), *asyncio.run(served(container))]
+    finally:
+        buildah.run("umount", "--all")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's words."""
+    command = argparse.ArgumentParser(prog="scripts/image", description=__doc__)
+    command.add_argument("--base", default="", help="an image of Debian with Python; else debootstrap makes one")
+    command.add_argument("--json", action="store_true", help="print {figure: {value, unit, target, ok}}")
+    command.add_argument("--write", action="store_true", help="keep the figures in docs/figures/")
+    return command
+
+
+if __name__ == "__main__":
+    sys.exit(main())
