@@ -110,7 +110,10 @@ def _plan(address: str, callers: Mapping[str, Callers], questions: Path) -> dict
 def _read(path: Path) -> Iterator[Call]:
     """The calls of k6's table, whose column `extra_tags` is written like a query of a URL."""
     with path.open(newline="") as table:
-        rows = [row for row in csv.DictReader(table) if row["metric_name"] == "took"]
+        told = [row for row in csv.DictReader(table) if row["metric_name"] in {"took", "dropped_iterations"}]
+    rows = [row for row in told if row["metric_name"] == "took"]
+    if dropped := len(told) - len(rows):
+        raise LoadError(f"k6 had no caller free for {dropped} calls: what is measured is k6")
     ends = [int(row["timestamp"]) / 1e6 for row in rows]
     beginning = min((at - float(row["metric_value"]) / 1e3 for at, row in zip(ends, rows, strict=True)), default=0.0)
     for at, row in zip(ends, rows, strict=True):
