@@ -1,5 +1,6 @@
 """What is in the image as CycloneDX tells it: the packages of locks/production.txt that Linux gets, with hashes."""
 
+import argparse
 import re
 import subprocess
 import sys
@@ -15,29 +16,31 @@ LOCK, PROJECT = ROOT / "locks/production.txt", ROOT / "pyproject.toml"
 CYCLONEDX = ROOT / ".venv-kubernetes/bin/cyclonedx-py"
 BUILDING = ("hatchling", "editables")  # the Dockerfile takes them out again
 ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?P<what>(?:\[[^]]*\])?==[^ ;\\]+)(?: ; (?P<marker>[^\\]+?))?(?: \\)?$")
+PYTHON = "3.12.0"  # the base that the Dockerfile names; the lock has other packages for 3.11
 SECONDS = 60
 
 
-def entries(text: str) -> Iterator[str]:
-    """Each requirement with its hashes, in a line without its marker, where the marker holds on Linux."""
+def entries(text: str, python: str = PYTHON) -> Iterator[str]:
+    """Each requirement with its hashes, a line without its marker, where that holds on Linux with this Python."""
+    image = {"sys_platform": "linux", "python_full_version": python, "python_version": ".".join(python.split(".")[:2])}
     for entry in re.split(r"\n(?=\S)", text.strip()):
         first, *hashes = [line.rstrip(" \\").strip() for line in entry.splitlines()]
         found = ENTRY.match(first)
         if found is None or found["name"] in BUILDING:
             continue
-        if found["marker"] is None or Marker(found["marker"]).evaluate({"sys_platform": "linux"}):
+        if found["marker"] is None or Marker(found["marker"]).evaluate(image):
             yield " ".join([found["name"] + found["what"], *hashes])
 
 
-def written() -> str:
-    """The JSON, the same each time."""
+def written(python: str = PYTHON) -> str:
+    """The JSON, the same each time; `python` is the image's, not ours."""
     ours = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     with TemporaryDirectory() as place:
         folder = Path(place)
         # Of ours it is told the name alone: its parser does not know a licence's newer form yet.
         told = f'[project]\nname = "{ours["name"]}"\nversion = "{ours["version"]}"\n'
         (folder / "pyproject.toml").write_text(told, encoding="utf-8")
-        (folder / "lock.txt").write_text("\n".join(entries(LOCK.read_text(encoding="utf-8"))), encoding="utf-8")
+        (folder / "lock.txt").write_text("\n".join(entries(LOCK.read_text(encoding="utf-8"), python)), encoding="utf-8")
         command = [str(CYCLONEDX), "requirements", "--pyproject", str(folder / "pyproject.toml")]
         command += ["--mc-type", "application", "--output-reproducible", "--of", "JSON", str(folder / "lock.txt")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
@@ -46,15 +49,19 @@ def written() -> str:
     return done.stdout
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """0: written."""
-    if arguments:
-        Path(arguments[0]).write_text(written(), encoding="utf-8")
-        print(f"written: {arguments[0]}", file=sys.stderr)
+    command = argparse.ArgumentParser(prog="scripts/sbom", description=__doc__)
+    command.add_argument("path", nargs="?", default="", help="the file to write; else standard output")
+    command.add_argument("--python", default=PYTHON, help="the full version of the image's Python (%(default)s)")
+    words = command.parse_args(arguments)
+    if words.path:
+        Path(words.path).write_text(written(words.python), encoding="utf-8")
+        print(f"written: {words.path}", file=sys.stderr)
     else:
-        print(written())
+        print(written(words.python))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

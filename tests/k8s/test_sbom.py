@@ -39,3 +39,12 @@ def test_a_marker_that_does_not_hold_here_leaves_its_package_out() -> None:
     windows = "a==1 ; sys_platform == 'win32' \\\n    --hash=sha256:aa\n"
     lock = f"{windows}b[c]==2 ; sys_platform != 'win32' \\\n    --hash=sha256:bb\n"
     assert list(entries(lock)) == ["b[c]==2 --hash=sha256:bb"]
+
+
+def test_it_has_what_the_images_python_gets_not_ours() -> None:
+    older, newer = (list(entries(LOCK.read_text(), python)) for python in ("3.11.2", "3.12.0"))
+    numpys = [[one for one in found if one.startswith("numpy==")] for found in (older, newer)]
+    assert [len(found) for found in numpys] == [1, 1]
+    assert numpys[0] != numpys[1]
+    assert any(one.startswith("async-timeout==") for one in older)
+    assert not any(one.startswith("async-timeout==") for one in newer)
