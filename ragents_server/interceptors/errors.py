@@ -1,7 +1,9 @@
 """The guard of statuses: whatever goes wrong becomes a status of the contract, with reason, advice and wait."""
 
 import asyncio
+import logging
 import math
+import traceback
 from typing import Any
 
 import grpc
@@ -17,10 +19,13 @@ from ragents_server.errors import (
     ModelUnavailable,
     RagentsError,
     RateLimited,
+    StateUnavailable,
     Unimplemented,
 )
 from ragents_server.incidents import known
 from ragents_server.interceptors.around import Call, Serve
+
+log = logging.getLogger(__name__)
 
 DOMAIN = "ragents.v1"
 DETAILS = "grpc-status-details-bin"
@@ -36,12 +41,25 @@ def errors(serve: Serve) -> Serve:
             raise
         except grpc.aio.InternalError:  # what is written does not arrive any more
             raise asyncio.CancelledError("the caller has left") from None
+        except asyncio.CancelledError as ended:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody asked the call itself to end: without a status of ours its caller would be told CANCELLED.
+            log.warning("%s: what it waited for was ended, in %s", call.method, _place(ended))
+            await _abort(call, StateUnavailable("what the call waited for was ended under it"))
         except NotImplementedError:
             await _abort(call, Unimplemented(f"this release does not serve {call.method.rpartition('/')[2]}"))
         except Exception as error:  # noqa: BLE001 - the last resort of a call: nothing of it may reach the caller
             await _abort(call, known(error, call.method))
 
     return guarded
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename.rpartition('/')[2]}:{last.lineno} {last.name}"
 
 
 async def _abort(call: Call, error: RagentsError) -> None:

@@ -15,7 +15,7 @@ DELAY = 0.02  # seconds that the model takes
 WARM = 400  # calls that nobody cancels, so that every pool is as large as it gets
 MOST_GROWTH = 150  # MB
 LEAST_INSIDE = 0.05  # share of the cancelled calls that the server had begun
-CONTROL = 200
+CONTROL = 600
 # A look itself is a call or two; connections to the model and to the database, and their files, come and go.
 SPARE: Mapping[str, int] = {"tasks": 4, "fds": 16}
 SHOWN = 5  # findings told in words

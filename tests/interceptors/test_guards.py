@@ -1,5 +1,6 @@
 """What a caller sees of the guards, through a real channel."""
 
+import asyncio
 import logging
 import math
 import re
@@ -170,6 +171,22 @@ def test_a_bug_tells_an_incident_id_and_nothing_else(
     assert "secret of the house" in caplog.text
 
 
+def test_a_call_whose_work_is_ended_by_another_is_unavailable_rather_than_cancelled(
+    grpc_channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def shared(*_: Any, **__: Any) -> None:
+        work = asyncio.get_running_loop().create_future()
+        work.cancel()  # by whoever had begun it
+        await work
+
+    monkeypatch.setattr(retrieval.Retrieval, "__call__", shared)
+    with caplog.at_level(logging.WARNING):
+        error = failed(QueryServiceStub(grpc_channel).Query, ASK, metadata=bearer("ada"))
+    assert error.code() == grpc.StatusCode.UNAVAILABLE
+    assert details(error)["ErrorInfo"].reason == "STATE_UNAVAILABLE"
+    assert "what it waited for was ended, in test_guards.py" in caplog.text
+
+
 def test_the_callers_own_request_and_trace_ids_come_back(grpc_channel: grpc.Channel) -> None:
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     given = bearer("ada", x_request_id="mine-1", traceparent=f"00-{trace}-00f067aa0ba902b7-01")
@@ -208,8 +225,6 @@ def test_somebody_elses_document_is_as_unknown_as_none(grpc_channel: grpc.Channe
 def test_a_call_without_a_deadline_ends_by_the_servers(
     grpc_channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import asyncio
-
     from ragents_server.interceptors import deadline
 
     async def hang(*_: Any, **__: Any) -> None:
