@@ -2,12 +2,15 @@
 
 import argparse
 import asyncio
+import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 
+from ragents_client import RagentsError
 from scripts import figures
 from scripts.figures import Figure
 from scripts.imaging.buildah import Buildah, ImageError
@@ -17,24 +20,27 @@ from scripts.imaging.serving import looked, served
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: it serves; 1: a figure misses its target; 2: it is not built or does not serve."""
     words = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is mounted is unmounted then too
     with tempfile.TemporaryDirectory(prefix="ragents-image-") as folder:
         try:
-            found = measured(Path(folder), words.base)
-        except ImageError as failed:
-            print(f"scripts/image: {failed}", file=sys.stderr)
+            found = measured(Path(folder), words.base, words.archive)
+        except (ImageError, RagentsError, TimeoutError, subprocess.TimeoutExpired) as failed:
+            print(f"scripts/image: {type(failed).__name__}: {failed}", file=sys.stderr)
             return 2
     if words.write:
         print(f"written: {figures.write('image', found, 'scripts/image --write')}", file=sys.stderr)
     return figures.report(found, as_json=words.json)
 
 
-def measured(store: Path, base: str) -> list[Figure]:
+def measured(store: Path, base: str, archive: Path | None) -> list[Figure]:
     """Builds, starts, looks."""
     buildah = Buildah(store)
     base = base or buildah.bootstrapped()
     began = monotonic()
     image = buildah.built(base, "Dockerfile")
     took = monotonic() - began
+    if archive is not None:
+        buildah.run("push", "--quiet", image, f"docker-archive:{archive}:ragents:latest")
     container = buildah.opened(image)
     try:
         print("starting it …", file=sys.stderr, flush=True)
@@ -47,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     """The command's words."""
     command = argparse.ArgumentParser(prog="scripts/image", description=__doc__)
     command.add_argument("--base", default="", help="an image of Debian with Python; else debootstrap makes one")
+    command.add_argument("--archive", type=Path, help="keep the image as this file, for `docker load`")
     command.add_argument("--json", action="store_true", help="print {figure: {value, unit, target, ok}}")
     command.add_argument("--write", action="store_true", help="keep the figures in docs/figures/")
     return command

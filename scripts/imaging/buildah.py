@@ -46,6 +46,8 @@ class Buildah:
         release = _release()
         print(f"bootstrapping Debian {release} with Python …", file=sys.stderr, flush=True)
         ran(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, str(tree), _mirror(release)])
+        for cached in (tree / "var/cache/apt/archives").glob("*.deb"):
+            cached.unlink()
         container = self.run("from", "scratch").strip()
         self.run("add", "--quiet", container, str(tree), "/")
         self.run("commit", "--quiet", container, BASE)

@@ -23,6 +23,7 @@ set -e
 mount --bind "$0" "$0" && mount -o remount,ro,bind "$0"
 mount -t tmpfs -o mode=1777 tmpfs "$0/tmp"
 mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev"
+mount -t tmpfs -o ro tmpfs "$0/dev/shm"
 user=$1 folder=$2
 shift 2
 exec chroot --userspec="$user:$user" --groups= "$0" /usr/bin/env -i -C "$folder" "$@"
@@ -78,10 +79,11 @@ def looked(container: Container) -> list[Figure]:
     if "Read-only file system" not in wrote.stderr:
         raise ImageError(f"writing to the root was not refused as read-only: {wrote.stderr[-500:]}")
     packages = list(container.root.glob("opt/ragents/lib/python3*/site-packages/*"))
-    found = [one.name for one in packages if one.name in ABSENT]
+    found = [one for one in packages if one.name in ABSENT]
+    found += [one for one in container.root.rglob("postgres") if one.is_file()]
     return [
         Figure("packages", sum(one.suffix == ".dist-info" for one in packages), "packages"),
-        Figure.at_most("absent_that_is_there", len(found), 0, "packages"),
+        Figure.at_most("there_that_must_not_be", len(found), 0),
         Figure("size", _megabytes(container.root), "MB"),
         Figure("size_ours", _megabytes(container.root / "opt/ragents"), "MB"),
     ]
