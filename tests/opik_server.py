@@ -21,6 +21,7 @@ class Recorded:
     status: int = 204
     hangs: bool = False
     asked: int = 0
+    told: list[str] = field(default_factory=list)  # each record as it came, taken or not
     headers: list[dict[str, str]] = field(default_factory=list)
     traces: list[Record] = field(default_factory=list)
     spans: list[Record] = field(default_factory=list)
@@ -70,6 +71,7 @@ async def opik_server() -> AsyncIterator[Recorded]:
             await asyncio.sleep(60)
         body = await request.read()  # aiohttp has unpacked it
         told = json.loads(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)
+        recorded.told += [json.dumps(one) for kind in told.values() for one in kind]
         if recorded.status == 204:
             recorded.headers.append({name.lower(): value for name, value in request.headers.items()})
             recorded.traces += told.get("traces", [])

@@ -8,7 +8,6 @@ import asyncio
 import atexit
 import importlib.util
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -25,6 +24,7 @@ import pytest
 
 from ragents_server.connections import account, binaries, child
 from ragents_server.connections.launcher import SHUTDOWN, embedded_postgres
+from scripts.evaluation.server import free_port
 
 PASSWORD = "a password, with ü"
 DEBIAN = Path("/usr/lib/postgresql")
@@ -57,12 +57,6 @@ def debian() -> Path | None:
     """Return the bin folder of the newest PostgreSQL that Debian installed."""
     found = sorted(DEBIAN.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     return found[-1].parent if found else None
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

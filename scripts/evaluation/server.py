@@ -2,18 +2,21 @@
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from ragents_client import AsyncClient
 
 START = 60.0  # seconds until it answers
 STOP = 30.0
+LEAST_OUTGOING = 32_768  # Linux's first port for what connects
+_CHANCE = random.SystemRandom()  # two processes must not draw the same
 
 
 class ServerError(Exception):
@@ -53,10 +56,12 @@ def open_folder() -> Iterator[Path]:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that nobody listens on, and none that the kernel gives a connection before it is used."""
+    while True:
+        port = _CHANCE.randrange(10_000, LEAST_OUTGOING)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 async def start(settings: Mapping[str, str], log: Path) -> asyncio.subprocess.Process:
