@@ -110,7 +110,18 @@ def pip_volumes() -> list[str]:
     if user.exists():
         volumes.append(f"{user}:/root/.config/pip/pip.conf:ro")
     told = ran([sys.executable, "-m", "pip", "config", "list"])
-    words = [urlsplit(word).path for word in told.replace("'", " ").replace("=", " ").replace("\\n", " ").split()]
-    named = {Path(word) for word in words if word.startswith("/")} - {user}
+    named = {
+        place
+        for word in told.replace("'", " ").replace("=", " ").replace("\\n", " ").split()
+        if (place := _place(word))
+    }
+    named -= {user}
     outer = [path for path in sorted(named) if path.exists() and not named & set(path.parents)]
     return [*volumes, *(f"{path}:{path}:ro" for path in outer)]
+
+
+def _place(word: str) -> Path | None:
+    """The local place that a word of pip's configuration names."""
+    if word.startswith("file:"):
+        return Path(urlsplit(word).path).parent  # what an index names lies beside it
+    return Path(word) if word.startswith("/") else None
