@@ -18,6 +18,8 @@ COPY tests tests
 RUN ["python3", "-m", "compileall", "-q", "-j", "0", "/opt/ragents/lib", "scripts", "tests"]
 
 FROM ${BASE}
+# PostgreSQL wants the user that starts it to have a name.
+RUN ["useradd", "--uid", "65532", "--user-group", "--no-create-home", "--home-dir", "/tmp", "ragents"]
 COPY --from=build /opt/ragents /opt/ragents
 COPY --from=build /src/scripts /opt/drill/scripts
 COPY --from=build /src/tests /opt/drill/tests

@@ -14,7 +14,7 @@ from ragents_client import RagentsError
 from scripts import figures
 from scripts.figures import Figure
 from scripts.imaging.buildah import Buildah, ImageError
-from scripts.imaging.serving import looked, served
+from scripts.imaging.serving import drilled, looked, served
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is mounted is unmounted then too
     with tempfile.TemporaryDirectory(prefix="ragents-image-") as folder:
         try:
-            found = measured(Path(folder), words.base, words.archive)
+            found = measured(Path(folder), words.base, words.archive, with_drill=words.drill)
         except (ImageError, RagentsError, TimeoutError, subprocess.TimeoutExpired) as failed:
             print(f"scripts/image: {type(failed).__name__}: {failed}", file=sys.stderr)
             return 2
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return figures.report(found, as_json=words.json)
 
 
-def measured(store: Path, base: str, archive: Path | None) -> list[Figure]:
+def measured(store: Path, base: str, archive: Path | None, *, with_drill: bool) -> list[Figure]:
     """Builds, starts, looks."""
     buildah = Buildah(store)
     base = base or buildah.bootstrapped()
@@ -44,7 +44,8 @@ def measured(store: Path, base: str, archive: Path | None) -> list[Figure]:
     container = buildah.opened(image)
     try:
         print("starting it …", file=sys.stderr, flush=True)
-        return [Figure("build", took, "s"), *looked(container), *asyncio.run(served(container))]
+        found = [Figure("build", took, "s"), *looked(container), *asyncio.run(served(container))]
+        return [*found, *drilled(buildah.opened(buildah.built(base, "drill.Dockerfile")))] if with_drill else found
     finally:
         buildah.run("umount", "--all")
 
@@ -54,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(prog="scripts/image", description=__doc__)
     command.add_argument("--base", default="", help="an image of Debian with Python; else debootstrap makes one")
     command.add_argument("--archive", type=Path, help="keep the image as this file, for `docker load`")
+    command.add_argument("--drill", action="store_true", help="build the drill's image too, and run the drill in it")
     command.add_argument("--json", action="store_true", help="print {figure: {value, unit, target, ok}}")
     command.add_argument("--write", action="store_true", help="keep the figures in docs/figures/")
     return command

