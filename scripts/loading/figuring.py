@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from scripts.figures import Figure
+from scripts.loading.errors import LoadError
 from scripts.loading.k6 import OK, REFUSED, Call
 
 
@@ -43,6 +44,17 @@ def failed(calls: Iterable[Call]) -> Counter[str]:
 def rate(calls: Sequence[Call]) -> float:
     """Answers a second."""
     return len(answered(calls)) / max(call.at for call in calls)
+
+
+def saturated_rate(calls: Sequence[Call]) -> float:
+    """Answers a second as long as callers began calls: after that slots stand idle, and do not tell what they can do.
+
+    LoadError where one was not answered: who is sent away comes back at once, and calls that nobody served are used up.
+    """
+    if refused := len(calls) - len(answered(calls)):
+        raise LoadError(f"{refused} of {len(calls)} calls were not answered: the rate is not that of the slots")
+    last = max(call.at - call.seconds for call in calls)
+    return sum(call.at <= last for call in calls) / last
 
 
 def times(name: str, calls: Iterable[Call]) -> list[Figure]:

@@ -12,7 +12,7 @@ from scripts.figures import Figure
 from scripts.loading import k6, page
 from scripts.loading.claims import bound
 from scripts.loading.errors import LoadError
-from scripts.loading.figuring import failed, hit_ratio, quantile, shed
+from scripts.loading.figuring import failed, hit_ratio, quantile, saturated_rate, shed
 from scripts.loading.k6 import Call
 from scripts.loading.page import Part
 from scripts.loading.replay import busiest, stages
@@ -51,6 +51,13 @@ def test_a_call_counts_as_it_ended() -> None:
     assert hit_ratio(CALLS) == 0.5
     assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
     assert quantile([3.0, 1.0, 2.0], 1.0) == 3.0
+
+
+def test_what_slots_can_do_is_measured_while_callers_call_and_never_where_some_were_sent_away() -> None:
+    served = [Call(2.0 + i, 2.0, "OK", "HIGH", "", "a") for i in range(10)]  # the last begins at 9 and ends at 11
+    assert saturated_rate(served) == pytest.approx(8 / 9)
+    with pytest.raises(LoadError, match="2 of 4"):
+        saturated_rate(CALLS)
 
 
 def test_the_page_needs_nothing_but_itself_and_shows_what_was_missed() -> None:
