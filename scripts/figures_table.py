@@ -9,6 +9,8 @@ PAGES = (
     "bench-main",
     "bench-cache",
     "bench-agents",
+    "bench-limits",
+    "bench-tracing",
     "faults-stale",
     "faults-single-flight",
     "faults-redis-away",
@@ -17,6 +19,14 @@ PAGES = (
     "faults-admission",
     "faults-model",
     "faults-rollout",
+    "faults-envoy",
+    "faults-drill",
+    "load-users",
+    "load-replay",
+    "load-burst",
+    "load-priorities",
+    "load-claims",
+    "image",
     "hpa",
 )
 

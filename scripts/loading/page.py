@@ -72,6 +72,12 @@ def _row(one: Figure) -> str:
 
 
 def _svg(part: Part) -> str:
+    written = io.StringIO()
+    pictured(part).savefig(written, format="svg", metadata={"Date": None})
+    return written.getvalue()[written.getvalue().index("<svg") :]
+
+
+def pictured(part: Part) -> Picture:
     """Times, calls, hits, what was sent away by priority, and replicas, above each other."""
     picture = Picture(figsize=(9, 9), layout="constrained")
     times, calls, hits, shed, replicas = picture.subplots(5, 1, sharex=True, height_ratios=(3, 2, 1.5, 1.5, 1.5))
@@ -91,6 +97,7 @@ def _svg(part: Part) -> str:
     flight = replicas.twinx()
     flight.plot(at, [look.in_flight for look in part.looks], color="#8d99ae", linewidth=1)
     _title(flight, "calls in flight")
+    times.set_yscale("log")
     for axes, title in zip(
         (times, calls, hits, shed, replicas),
         ("ms", "calls a second", "hit ratio", "sent away\na second", "replicas"),
@@ -100,12 +107,10 @@ def _svg(part: Part) -> str:
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=7, loc="upper right")
-    times.set_yscale("log")
     hits.set_ylim(0, 1)
+    replicas.set_xlim(0, len(seconds))  # callers who rest when the last call ends are of no interest
     replicas.set_xlabel("seconds", fontsize=8)
-    written = io.StringIO()
-    picture.savefig(written, format="svg", metadata={"Date": None})
-    return written.getvalue()[written.getvalue().index("<svg") :]
+    return picture
 
 
 def _by_second(calls: Sequence[Call]) -> list[list[Call]]:

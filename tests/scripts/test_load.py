@@ -70,6 +70,14 @@ def test_the_page_needs_nothing_but_itself_and_shows_what_was_missed() -> None:
     assert "sent away" in told
 
 
+def test_the_pictures_axes_fit_what_is_seen() -> None:
+    picture = page.pictured(Part("one", CALLS, [Look(0, 2, 1), Look(60, 2, 0)]))
+    lowest, highest = picture.axes[0].get_ylim()  # of a call's milliseconds: 10 and 500
+    assert 1 < lowest <= 10
+    assert 500 <= highest < 5000
+    assert picture.axes[0].get_xlim() == (0, 3)
+
+
 def test_a_stream_is_the_same_for_a_seed_and_no_cache_could_hit_more_than_its_repeats() -> None:
     assert zipf(50, 10, 1.0, seed=3) == zipf(50, 10, 1.0, seed=3) != zipf(50, 10, 1.0, seed=4)
     assert repeats([1, 2, 1, 1]) == 0.5
