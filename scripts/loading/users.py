@@ -12,8 +12,9 @@ PAUSE = 30.0  # seconds between a user's questions on the mean
 QUESTIONS, EXPONENT = 500, 1.0
 HITS = 0.97  # of those that are possible, at least
 ABOUT = (
-    f"People who each ask within {PAUSE:g} s, and then every {PAUSE:g} s on the mean, by an exponential law,"
-    f" {QUESTIONS} questions by Zipf's law with exponent {EXPONENT:g}; a connection each to Envoy; the model takes 2 s on the mean, 5 s one time in twenty"
+    f"People who each ask within {PAUSE:g} s, and then every {PAUSE:g} s on the mean, by an exponential law, "
+    f"{QUESTIONS} questions by Zipf's law with exponent {EXPONENT:g}; a connection each to Envoy; the model takes 2 s "
+    "on the mean, 5 s one time in twenty"
 )
 NOTES = {"users": ABOUT}
 
