@@ -46,9 +46,9 @@ def test_the_counter_counts() -> None:
     assert (status, left) == (0, 1)
 
 
-def test_servers_that_send_traces_and_opik_s_sdk_connect_to_loopback_alone() -> None:
+def test_servers_that_send_traces_and_opik_s_sdk_connect_to_loopback_alone(tmp_path: Path) -> None:
     tests = ["tests/telemetry/test_tracing.py", "tests/telemetry/test_opik_sdk.py"]
-    status, left, said = run("-m", "pytest", "-n0", "-q", "-p", "no:cacheprovider", *tests)
+    status, left, said = run("-m", "pytest", "-n0", "-q", "-o", f"cache_dir={tmp_path}", *tests)
     assert status == 0, said
     assert " passed" in said
     assert left == 0
