@@ -49,12 +49,13 @@ async def measured(*, short: bool, seed: int) -> list[Figure]:
     async with loaded(delay=DELAY, spread=SPREAD) as topology:
         stream = distinct(USUAL * (before + after + TIMES * during) + VUS)
         part = await load(topology, "burst", callers, stream, title=f"{TIMES} times the calls for {during} s")
-    figures = _figures(part.calls, before, during)
+    figures = figured(part.calls, before, during)
     page.write("burst", ABOUT, figures, [part])
     return figures
 
 
-def _figures(calls: Sequence[Call], before: float, during: float) -> list[Figure]:
+def figured(calls: Sequence[Call], before: float, during: float) -> list[Figure]:
+    """Of a burst from second `before` on, `during` seconds long."""
     burst = [call for call in calls if before <= call.at - call.seconds < before + during]
     meanwhile = [call for call in answered(calls) if before <= call.at < before + during]
     refusals = [call.seconds for call in calls if call.ended == REFUSED]

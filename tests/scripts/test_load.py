@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.figures import Figure
-from scripts.loading import k6, page
+from scripts.loading import burst, k6, page
 from scripts.loading.claims import bound
 from scripts.loading.errors import LoadError
 from scripts.loading.figuring import failed, hit_ratio, quantile, saturated_rate, shed
@@ -58,6 +58,14 @@ def test_what_slots_can_do_is_measured_while_callers_call_and_never_where_some_w
     assert saturated_rate(served) == pytest.approx(8 / 9)
     with pytest.raises(LoadError, match="2 of 4"):
         saturated_rate(CALLS)
+
+
+def test_a_burst_is_not_credited_with_what_its_line_is_answered_after_it() -> None:
+    calls = [
+        Call(at, 2.0, "OK", "NORMAL", "", "burst") for at in (1.0, 11.0, 19.0, 21.0)
+    ]  # all but the first begin in it
+    told = {figure.name: figure.value for figure in burst.figured(calls, 9, 11)}
+    assert told["burst_answered_rate"] == pytest.approx(2 / 11)
 
 
 def test_the_page_needs_nothing_but_itself_and_shows_what_was_missed() -> None:
