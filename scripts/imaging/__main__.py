@@ -28,12 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"scripts/image: {type(failed).__name__}: {failed}", file=sys.stderr)
             return 2
     if words.write:
-        print(f"written: {figures.write('image', found, 'scripts/image --write')}", file=sys.stderr)
+        command = f"scripts/image{' --drill' if words.drill else ''} --write"
+        print(f"written: {figures.write('image', found, command)}", file=sys.stderr)
     return figures.report(found, as_json=words.json)
 
 
 def measured(store: Path, base: str, archive: Path | None, *, with_drill: bool) -> list[Figure]:
-    """Builds, starts, looks."""
+    """Builds, starts, looks; `with_drill`: the same with the drill's image."""
     buildah = Buildah(store)
     base = base or buildah.bootstrapped()
     began = monotonic()

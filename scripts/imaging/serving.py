@@ -45,8 +45,12 @@ def inside(container: Container, settings: Mapping[str, str], *command: str) -> 
 
 
 def drilled(container: Container) -> list[Figure]:
-    """Runs the short drill in its image as the Job does, with no network but loopback."""
-    alone = ["unshare", "--net", "bash", "-c", 'ip link set lo up && exec "$@"', "bash"]
+    """Runs the short drill in its image as the Job does: as process 1, with no network but loopback.
+
+    Whatever ends it ends all that it started.
+    """
+    apart = ["unshare", "--net", "--pid", "--fork", "--kill-child"]
+    alone = [*apart, "bash", "-c", 'ip link set lo up && exec "$@"', "bash"]
     began = monotonic()
     command = [*alone, *inside(container, {}, *container.command, "--short")]
     done = subprocess.run(command, stdout=sys.stderr, timeout=DRILL, check=False)
